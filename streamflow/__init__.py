@@ -1,0 +1,86 @@
+"""An asyncio-first streaming engine: describe a flow, and it runs with backpressure, order and no lost item.
+
+The names are handed on when they are first used, so that importing this costs little.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamflow import sinks, sources, testing
+    from streamflow.engine.current import position
+    from streamflow.engine.runner import Run
+    from streamflow.flows.flow import Flow, concat, flow, merge, zip
+    from streamflow.flows.resolve import dead_letter
+    from streamflow.flows.runnable import Runnable, together
+    from streamflow.flows.starts import inbox, ticks
+    from streamflow.metrics.report import RunReport
+    from streamflow.model.errors import (
+        BufferOverflow,
+        FlowDeadlock,
+        FlowError,
+        FlowHung,
+        InboxClosed,
+        InboxFull,
+        ItemTimeout,
+        NoResult,
+        RecordError,
+        RunCancelled,
+        StreamflowError,
+        TooManyFailures,
+    )
+    from streamflow.model.failures import DeadLetter
+    from streamflow.model.policies import Retry
+    from streamflow.model.positions import Position
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "flow": "flows.flow",
+    "merge": "flows.flow",
+    "zip": "flows.flow",
+    "concat": "flows.flow",
+    "Flow": "flows.flow",
+    "together": "flows.runnable",
+    "Runnable": "flows.runnable",
+    "inbox": "flows.starts",
+    "ticks": "flows.starts",
+    "dead_letter": "flows.resolve",
+    "position": "engine.current",
+    "Run": "engine.runner",
+    "RunReport": "metrics.report",
+    "Retry": "model.policies",
+    "Position": "model.positions",
+    "DeadLetter": "model.failures",
+    "StreamflowError": "model.errors",
+    "FlowError": "model.errors",
+    "FlowDeadlock": "model.errors",
+    "FlowHung": "model.errors",
+    "BufferOverflow": "model.errors",
+    "InboxClosed": "model.errors",
+    "InboxFull": "model.errors",
+    "ItemTimeout": "model.errors",
+    "NoResult": "model.errors",
+    "RecordError": "model.errors",
+    "RunCancelled": "model.errors",
+    "TooManyFailures": "model.errors",
+}
+_ROOMS = ("sources", "sinks", "testing")
+
+__all__ = [*_HOMES, *_ROOMS, "__version__"]  # noqa: PLE0604  (all of them are names)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

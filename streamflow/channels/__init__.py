@@ -1,0 +1,1 @@
+"""Bounded edges between two stages."""

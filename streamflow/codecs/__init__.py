@@ -1,0 +1,1 @@
+"""Bytes to items and back: a file for each format."""

@@ -1,0 +1,101 @@
+"""Show a plan: as a tree for a terminal, as Mermaid for a document, as HTML for a notebook. Pure."""
+
+from __future__ import annotations
+
+from html import escape
+
+from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+
+
+def explain(plan: Plan) -> str:
+    """Return the plan as a tree from its sources to its sinks, each stage with what it fuses and why it begins there."""
+    lines = [f"{len(plan.stages)} stages, {len(plan.edges)} edges"]
+    shown: set[int] = set()
+    for stage in plan.stages:
+        if stage.source is not None:
+            _show(plan, stage, None, 0, lines, shown)
+    lines.append(_promise(plan))
+    if plan.tracked:
+        lines.append("positions: exact, carried with each item (dead letters or with_position ask for it)")
+    return "\n".join(lines)
+
+
+def _show(
+    plan: Plan, stage: PlannedStage, edge: PlannedEdge | None, depth: int, lines: list[str], shown: set[int]
+) -> None:
+    indent = "   " * depth
+    arrow = f"{indent}└─ {_edge(edge)}" if edge is not None else indent
+    if stage.index in shown:
+        lines.append(f"{arrow}{stage.name} (above)")
+        return
+    shown.add(stage.index)
+    lines.append(f"{arrow}{stage.name}  [{_kind(stage)}]")
+    detail = indent + ("   " if edge is not None else "") + "   · "
+    labels = stage.labels
+    if len(labels) > 1:
+        lines.append(f"{detail}fused: {' → '.join(labels)}")
+    if edge is not None:
+        lines.append(f"{detail}begins here because {stage.why}")
+    for onward in plan.edges:
+        if onward.producer == stage.index:
+            _show(plan, plan.stages[onward.consumer], onward, depth + 1, lines, shown)
+
+
+def _kind(stage: PlannedStage) -> str:
+    operator = stage.operator
+    if stage.kind == "concurrent":
+        concurrency = getattr(operator, "concurrency", 1)
+        order = "ordered" if getattr(operator, "ordered", True) else "unordered"
+        return f"concurrent, {concurrency} at once, {order}"
+    return stage.kind
+
+
+def _edge(edge: PlannedEdge) -> str:
+    if edge.letters:
+        return "(dead letters) "
+    words = [f"up to {edge.items:,} items, {edge.bytes / 2**20:g} MiB"] if edge.asked else []
+    if edge.overflow != "block":
+        words.append(f"overflow {edge.overflow}")
+    if edge.output is not None:
+        words.append(f"output {edge.output!r}")
+    return f"({'; '.join(words)}) " if words else ""
+
+
+def _promise(plan: Plan) -> str:
+    if plan.repeatable:
+        return "repeatable: the output is a function of the input alone"
+    return f"not repeatable byte for byte, because of {', '.join(plan.because)}: the output depends on time or arrival"
+
+
+def to_mermaid(plan: Plan) -> str:
+    """Return the plan as a Mermaid flowchart, left to right."""
+    lines = ["flowchart LR"]
+    for stage in plan.stages:
+        text = "<br/>".join(_quoted(label) for label in stage.labels) or "pass"
+        lines.append(f'    s{stage.index}["{text}"]')
+    for edge in plan.edges:
+        label = "dead letters" if edge.letters else "" if edge.output is None else str(edge.output)
+        arrow = f"-->|{_quoted(label)}|" if label else "-->"
+        lines.append(f"    s{edge.producer} {arrow} s{edge.consumer}")
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    return escape(text, quote=True).replace("|", "&#124;")
+
+
+def to_html(plan: Plan) -> str:
+    """Return the plan as an HTML fragment without scripts: one box a stage, and its promise below."""
+    boxes = []
+    for stage in plan.stages:
+        labels = "".join(f"<div>{escape(label)}</div>" for label in stage.labels)
+        onward = ", ".join(
+            escape(plan.stages[edge.consumer].name) for edge in plan.edges if edge.producer == stage.index
+        )
+        boxes.append(
+            f'<td style="border:1px solid #888;border-radius:4px;padding:4px 8px;vertical-align:top;text-align:left">'
+            f"<b>{escape(_kind(stage))}</b>{labels}"
+            + (f'<div style="color:#666">→ {onward}</div>' if onward else "")
+            + "</td>"
+        )
+    return f"<table><tr>{''.join(boxes)}</tr></table><small>{escape(_promise(plan))}</small>"

@@ -1,0 +1,71 @@
+"""What a failure says to the caller: the user's own exception, with a note of where it happened."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+from streamflow.metrics.ledger import Ledger
+from streamflow.model.errors import FlowError
+from streamflow.model.failures import DeadLetter
+from streamflow.model.interfaces import Operator, Sink
+from streamflow.model.policies import DeadLetters
+from streamflow.model.positions import Answerable, Position, Span
+
+_MARK = "in stage "
+
+
+def explain_failure(
+    error: BaseException, stage: str, operator: str, index: int | None, position: Position | Span | None
+) -> None:
+    """Add one note to `error`, unless it has ours already: stage, operator, item index and source position."""
+    if any(note.startswith(_MARK) for note in getattr(error, "__notes__", ())):
+        return
+    parts = [f"{_MARK}{stage!r}"]
+    if operator != stage:
+        parts.append(f"operator {operator!r}")
+    if index is not None:
+        parts.append(f"item {index:,} of its input")
+    if position is not None:
+        parts.append(f"source position: {position}")
+    error.add_note(", ".join(parts))
+
+
+class Failures:
+    """Apply the error policies of one stage, and gather its dead letters until the driver takes them."""
+
+    def __init__(self, stage: str, ledger: Ledger) -> None:
+        self.stage = stage
+        self.ledger = ledger
+        self.letters: list[tuple[DeadLetters, DeadLetter]] = []
+        self._counts: dict[int, int] = {}
+
+    def take(
+        self,
+        error: BaseException,
+        operator: Operator | Sink[Any],
+        item: Any,
+        index: int,
+        position: Position | Span | None,
+        *,
+        attempts: int = 1,
+        emitted: int = 0,
+    ) -> None:
+        """Count a failed item and do what `operator` says about it; raise `error`, explained, if that is to fail.
+
+        A FlowError is a mistake in the description, which no policy for items covers.
+        """
+        self.ledger.failed += 1
+        policy = operator.errors
+        if isinstance(position, Answerable):
+            position.reject(error)
+        if not policy.drops or isinstance(error, FlowError):
+            explain_failure(error, self.stage, operator.label, index, position)
+            raise error
+        if isinstance(policy.on_error, DeadLetters):
+            letter = DeadLetter.of(
+                error, item, self.stage, operator.label, index, position, time(), attempts=attempts, emitted=emitted
+            )
+            self.letters.append((policy.on_error, letter))
+        count = self._counts[id(operator)] = self._counts.get(id(operator), 0) + 1
+        policy.check(count, operator.label, error)

@@ -1,0 +1,210 @@
+"""Turn a run of element operators into one Python function over a batch, and into its interpreted twin.
+
+The generated function has one loop, and neither calls nor tests of its own: an operator costs what its function
+costs. What went wrong is found afterwards: the line in the traceback names the operator, and the frame's `x` is the
+item that it was given.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import linecache
+import re
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+from streamflow.model.errors import FlowError
+from streamflow.model.interfaces import State
+from streamflow.operators.batch import BatchBySize
+from streamflow.operators.callables import name_of
+from streamflow.operators.element import DROPPED, KEPT, ElementOperator
+from streamflow.operators.take import Countdown
+
+#: How an item looks at the two ends: bare, or a pair with its position.
+Shape = Literal["item", "pair"]
+Emit = Callable[[Any], object] | None
+#: What the words in an operator's lines mean.
+_WORDS = {"DROP": ("d{} += 1", "continue"), "KEEP": ("continue",), "STOP": ("d{} += 1", "break")}
+_serial = itertools.count(1)
+
+
+class Program:
+    """Hold the operators of one stage, their state, and the function that runs them over items.
+
+    `run(items, emit, drops)` processes an iterator until it ends or something raises, calls `emit` with each result
+    (or nothing, where the last operator is a sink's `put`), and adds to `drops[i]` what operator i dropped.
+    """
+
+    def __init__(
+        self,
+        operators: Sequence[ElementOperator],
+        position: Callable[[], Any],
+        *,
+        emits: bool,
+        takes: Shape = "item",
+        gives: Shape = "item",
+        fuse: bool = True,
+    ) -> None:
+        self.operators = tuple(operators)
+        self.states: tuple[State | None, ...] = tuple(operator.start() for operator in operators)
+        self.calls = tuple(_bound(operator, position) for operator in operators)
+        self.position = position
+        self.emits, self.takes, self.gives = emits, takes, gives
+        #: True if what is emitted are lists of received items.
+        self.gathers = any(isinstance(operator, BatchBySize) for operator in operators)
+        self.interpreted = _Interpreted(self)
+        self.source = ""
+        self._lines: tuple[int, ...] = ()
+        self.run: Callable[[Iterator[Any], Emit, list[int]], None] = self.interpreted
+        if fuse:
+            self.source, self._lines = generate(operators, emits=emits, takes=takes, gives=gives)
+            self.run = self._compile()
+        self._code = getattr(self.run, "__code__", None)
+
+    @property
+    def retained(self) -> int:
+        """Return how many items the operators hold back."""
+        return sum(state.retained for state in self.states if state is not None)
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether an operator wants no more input."""
+        return any(state is not None and state.finished for state in self.states)
+
+    @property
+    def countdown(self) -> Countdown | None:
+        """Return the state of the first `take`, which says how many more items can pass at most."""
+        return next((state for state in self.states if isinstance(state, Countdown)), None)
+
+    def blame(self, error: BaseException) -> tuple[int, Any, Any]:
+        """Return the operator that raised `error`, the item that it was given, and the position that came with it."""
+        frame = self._frame(error.__traceback__)
+        if frame is None:
+            return self.interpreted.at
+        names = frame.tb_frame.f_locals
+        return self._lines[frame.tb_lineno - 1], names.get("x"), names.get("p")
+
+    def _frame(self, here: TracebackType | None) -> TracebackType | None:
+        while here is not None and (self._code is None or here.tb_frame.f_code is not self._code):
+            here = here.tb_next
+        return here
+
+    def _compile(self) -> Callable[[Iterator[Any], Emit, list[int]], None]:
+        filename = f"<streamflow fused {next(_serial)}>"
+        names: dict[str, Any] = {"position": self.position}
+        for i, (call, state) in enumerate(zip(self.calls, self.states, strict=True)):
+            names[f"f{i}"], names[f"s{i}"] = call, state
+        exec(compile(self.source, filename, "exec"), names)
+        # None as the time of change tells linecache that the text is not a file that could be stale.
+        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
+        function: Callable[[Iterator[Any], Emit, list[int]], None] = names["fused"]
+        return function
+
+    def close(self) -> None:
+        """Forget the generated source."""
+        if self._code is not None:
+            linecache.cache.pop(self._code.co_filename, None)
+
+
+def generate(
+    operators: Sequence[ElementOperator], *, emits: bool, takes: Shape, gives: Shape
+) -> tuple[str, tuple[int, ...]]:
+    """Return the source of the fused function, and for each of its lines the operator that it belongs to (or -1)."""
+    body: list[tuple[str, int]] = []
+    droppers = [i for i, operator in enumerate(operators) if operator.drops]
+    for i, operator in enumerate(operators):
+        body.extend((line, i) for text in operator.lines for line in _rename(text, i))
+    if emits:
+        position = "p" if takes == "pair" else "position()"
+        body.append((f"emit((x, {position}))" if gives == "pair" else "emit(x)", -1))
+    uses = "".join(f", f{i}=f{i}, s{i}=s{i}" for i in range(len(operators)))
+    head = [f"def fused(items, emit, drops{uses}, position=position):"]
+    head += [f"    d{i} = 0" for i in droppers]
+    loop = "for x, p in items:" if takes == "pair" else "for x in items:"
+    tail: list[str] = []
+    indent = "    "
+    if droppers:
+        head.append("    try:")
+        indent = "        "
+        tail = ["    finally:", *(f"        drops[{i}] += d{i}" for i in droppers)]
+    lines = [(line, -1) for line in [*head, indent + loop]]
+    lines += [(indent + "    " + line, owner) for line, owner in body or [("pass", -1)]]
+    lines += [(line, -1) for line in tail]
+    return "\n".join(line for line, _ in lines) + "\n", tuple(owner for _, owner in lines)
+
+
+def _rename(text: str, i: int) -> list[str]:
+    """Give `f` and `s` their numbers and spell out the words, one statement a line."""
+    line = re.sub(r"\bs\.", f"s{i}.", re.sub(r"\bf\(", f"f{i}(", text))
+    indent = line[: len(line) - len(line.lstrip())]
+    for word, statements in _WORDS.items():
+        if line.endswith(": " + word):
+            return [line.removesuffix(" " + word), *(f"{indent}    {one.format(i)}" for one in statements)]
+        if line.strip() == word:
+            return [indent + one.format(i) for one in statements]
+    return [line]
+
+
+class _Interpreted:
+    """Do what the generated function does, one call of `apply` at a time, and remember where it stands."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.at: tuple[int, Any, Any] = (-1, None, None)
+
+    def __call__(self, items: Iterator[Any], emit: Emit, drops: list[int]) -> None:
+        self._loop(items, emit, drops, self.program.calls)
+
+    def probe(self, items: Iterator[Any], emit: Emit, drops: list[int]) -> None:
+        """Run with each result checked: a plain function that returns an awaitable fails, naming the fix."""
+        checked = tuple(
+            _checked(call, operator) for call, operator in zip(self.program.calls, self.program.operators, strict=True)
+        )
+        self._loop(items, emit, drops, checked)
+
+    def _loop(self, items: Iterator[Any], emit: Emit, drops: list[int], calls: Sequence[Any]) -> None:
+        program = self.program
+        steps = list(zip(program.operators, program.states, calls, strict=True))
+        for item in items:
+            x, p = item if program.takes == "pair" else (item, None)
+            for i, (operator, state, call) in enumerate(steps):
+                self.at = (i, x, p)
+                result = operator.apply(x, state, call)
+                if result is DROPPED or result is KEPT:
+                    drops[i] += result is DROPPED
+                    if state is not None and state.finished:
+                        return
+                    break
+                x = result
+            else:
+                self.at = (-1, x, p)
+                if emit is not None and program.emits:
+                    emit((x, p if program.takes == "pair" else program.position()) if program.gives == "pair" else x)
+
+
+def _bound(operator: ElementOperator, position: Callable[[], Any]) -> Any:
+    call = operator.function
+    if call is not None and getattr(operator, "with_position", False):
+        function = call
+        return lambda item: function(item, position())
+    return call
+
+
+def _checked(call: Any, operator: ElementOperator) -> Any:
+    if call is None:
+        return None
+
+    def checking(*arguments: Any) -> Any:
+        result = call(*arguments)
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise FlowError(
+                f"{operator.label}: the plain function {name_of(call)} returned an awaitable, which nobody would await. "
+                f"Make it `async def` (a lambda cannot be), or give the async function itself"
+            )
+        return result
+
+    return checking

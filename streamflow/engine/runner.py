@@ -1,0 +1,436 @@
+"""One live run: opens everything, supervises the stages, stops in gears, and leaves nothing behind.
+
+The run's own task is separate from whoever waits for it, so that cancelling the caller (once, twice, or by a scope that
+cancels at every await) never interrupts the cleaning up: the caller's cancellation is turned into the run's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Literal
+
+import anyio
+
+from streamflow.engine.checkpointing import Gathering
+from streamflow.engine.plan import Plan
+from streamflow.engine.sampling import Sampler
+from streamflow.engine.stage import Stage
+from streamflow.engine.stages.source import SourceStage
+from streamflow.engine.turn import Turn
+from streamflow.engine.watchdog import Watchdog
+from streamflow.engine.wiring import Wiring
+from streamflow.metrics.quantiles import Durations
+from streamflow.metrics.report import RunReport
+from streamflow.model import events
+from streamflow.model.checkpoint import Checkpoint
+from streamflow.model.errors import FlowError, FlowHung, RunCancelled
+from streamflow.model.markers import Barrier, LatencyProbe
+from streamflow.model.statistics import RunStatistics
+
+State = Literal["opening", "running", "paused", "draining", "cancelling", "finished", "drained", "cancelled", "failed"]
+OnEvent = Callable[[events.Event], object]
+_log = logging.getLogger("streamflow.run")
+
+#: Seconds that cancelled stages have to end before they are reported as hung.
+CANCEL_WITHIN = 10.0
+SAMPLE_EVERY = 0.25
+
+
+class Run:
+    """Be the handle of one run of a flow: wait for it, look at it, pause it, and stop it in gears."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        on_event: OnEvent | None = None,
+        stall_after: float = 60.0,
+        max_stall: float = 0.001,
+        fuse: bool = True,
+        resume: Checkpoint | None = None,
+    ) -> None:
+        self.plan = plan
+        self.state: State = "opening"
+        self._on_event = on_event
+        self._turn = Turn(asyncio.get_running_loop(), max_stall)
+        self._wiring = Wiring(plan, self._turn, self, fuse=fuse)
+        self._resume = resume
+        self._stall_after = stall_after
+        self._durations = Durations()
+        self._sampler = Sampler()
+        self._began = perf_counter()
+        self._elapsed: float | None = None
+        self._error: BaseException | None = None
+        self._more_errors = 0
+        self._asked: State | None = None
+        self._epochs = itertools.count(1)
+        self._gatherings: dict[int, tuple[Gathering, asyncio.Future[Checkpoint]]] = {}
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] = asyncio.create_task(self._live(), name="streamflow run")
+        self.report: RunReport | None = None
+
+    # -- the handle -----------------------------------------------------------------------------------------------
+
+    async def wait(self) -> RunReport:
+        """Wait for the end and return the report; raise the user's own error if the run failed.
+
+        Cancelling this cancels the run, and returns only when it has been cleaned up. Raises RunCancelled if the run
+        was cancelled through `cancel`.
+        """
+        await self._wait_cancelling()
+        if self._error is not None:
+            raise self._error
+        if self.state == "cancelled":
+            raise RunCancelled("the run was cancelled through its handle before it had finished")
+        assert self.report is not None
+        return self.report
+
+    async def _wait_cancelling(self) -> None:
+        try:
+            await asyncio.wait([self._task])
+        except asyncio.CancelledError:
+            self._cancel_stages("cancelled")
+            await self._until_gone(CANCEL_WITHIN)
+            raise
+
+    async def pause(self) -> None:
+        """Let the sources read no more; what is under way settles, and nothing is lost."""
+        if self.state == "running":
+            self.state = "paused"
+            for source in self._sources():
+                source.shut()
+            self._tell(events.RunPaused())
+
+    async def resume(self) -> None:
+        """Let the sources read on after a pause."""
+        if self.state == "paused":
+            self.state = "running"
+            for source in self._sources():
+                source.unshut()
+            self._tell(events.RunResumed())
+
+    async def drain(self, timeout: float | None = None) -> RunReport:
+        """End the sources, let what is under way flow out and be committed, and return the report.
+
+        After `timeout` seconds the run is cancelled instead. Raises the user's error if the run failed.
+        """
+        if not self._task.done():
+            await self.resume()
+            self.state = "draining"
+            self._asked = "drained"
+            self._tell(events.RunDraining())
+            await self._until_open()
+            for source in self._sources():
+                source.drain()
+            await asyncio.wait([self._task], timeout=timeout)
+            if not self._task.done():
+                return await self.cancel()
+        return await self.wait()
+
+    async def cancel(self, timeout: float = CANCEL_WITHIN) -> RunReport:
+        """Stop at once: what is under way is given up, uncommitted output is removed. Return the report.
+
+        Raises FlowHung, naming what would not end, if something is still alive after `timeout` seconds.
+        """
+        self._cancel_stages("cancelled")
+        await self._until_gone(timeout)
+        if self._error is not None:
+            raise self._error
+        assert self.report is not None
+        return self.report
+
+    async def checkpoint(self) -> Checkpoint:
+        """Send a barrier through the flow; return what every stage remembered when it passed, once all have.
+
+        Raises FlowError if the run ends before.
+        """
+        await self._until_open()
+        if self._task.done() or self.state in ("cancelling", "draining"):
+            raise FlowError(f"checkpoint(): the run is {self.state}; there is nothing to take one of")
+        epoch = next(self._epochs)
+        alive = [stage for stage in self._wiring.stages if stage.task is not None and not stage.task.done()]
+        gathering = Gathering(epoch, (stage.name for stage in alive))
+        future: asyncio.Future[Checkpoint] = asyncio.get_running_loop().create_future()
+        self._gatherings[epoch] = (gathering, future)
+        for source in self._sources():
+            source.inject(Barrier(epoch))
+        checkpoint = await future
+        for stage in alive:
+            if stage.writer is not None:
+                await stage.writer.commit(epoch)
+        self._tell(events.CheckpointCommitted(epoch=epoch))
+        return checkpoint
+
+    def statistics(self) -> RunStatistics:
+        """Return the figures as they are now."""
+        for stage in self._wiring.stages:
+            if stage.task is not None and not stage.task.done():
+                stage.settle_counts()
+        return RunStatistics(
+            state=self.state,
+            elapsed=self._elapsed if self._elapsed is not None else perf_counter() - self._began,
+            stages=tuple(stage.ledger.statistics() for stage in self._wiring.stages),
+            edges=tuple(channel.statistics() for channel in self._wiring.channels),
+            latency=self._durations.latency(),
+            rss=self._sampler.rss,
+            peak_rss=self._sampler.peak_rss,
+            loop_lag=self._sampler.loop_lag,
+            history=tuple(self._sampler.history),
+        )
+
+    async def __aenter__(self) -> Run:
+        try:
+            await self._until_open()
+        except asyncio.CancelledError:
+            self._cancel_stages("cancelled")
+            await self._until_gone(CANCEL_WITHIN)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._cancel_stages("cancelled")
+            await self._until_gone(CANCEL_WITHIN)
+        elif not self._task.done() or self._error is not None:
+            await self.wait()
+
+    def __repr__(self) -> str:
+        moved = sum(stage.ledger.received for stage in self._wiring.stages if isinstance(stage, SourceStage))
+        return f"<Run {self.state}: {len(self.plan.stages)} stages, {moved:,} items in>"
+
+    # -- living ---------------------------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        """Open, run, complete or undo, close: the whole life, in a task that nobody else cancels."""
+        try:
+            await self._wiring.open(self._resume)
+            if self._asked is None:
+                self.state = "running"
+                self._tell(events.RunStarted(stages=tuple(stage.name for stage in self._wiring.stages)))
+                await self._run_stages()
+            await self._complete()
+        except (Exception, asyncio.CancelledError) as error:
+            self._note_error(error)
+        finally:
+            await self._close()
+            self._elapsed = perf_counter() - self._began
+            self._measure(0.0)
+            self.state = self._final_state()
+            self.report = RunReport(self.state, self.statistics())
+            self._let_go()
+            self._tell(events.RunEnded(state=self.state, report=self.report))
+
+    async def _run_stages(self) -> None:
+        watch = asyncio.create_task(self._watch(), name="streamflow watch")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for stage in self._wiring.stages:
+                    stage.task = group.create_task(self._guard(stage), name=f"streamflow stage {stage.name}")
+                if not self._opened.done():
+                    self._opened.set_result(None)
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _guard(self, stage: Stage) -> None:
+        """Run one stage; whatever it ends with is the supervisor's to judge, and never another stage's cancellation."""
+        try:
+            await stage.run()
+        except asyncio.CancelledError as error:
+            if not self._stage_was_cancelled(stage):
+                # The user's own code raised it: nobody asked this stage to stop, so it is a failure like any other.
+                self._stage_failed(stage, error)
+        except Exception as error:
+            self._stage_failed(stage, error)
+        finally:
+            await self._close_reader(stage.planned.index)
+            self._stage_ended(stage)
+
+    @staticmethod
+    def _stage_was_cancelled(stage: Stage) -> bool:
+        return stage.task is not None and stage.task.cancelling() > 0
+
+    def _stage_failed(self, stage: Stage, error: BaseException) -> None:
+        self._note_error(error)
+        _log.debug("stage %s failed", stage.name, exc_info=error)
+        self._tell(events.StageFailed(stage=stage.name, error=error))
+        emptying = self.plan.downstream(stage.planned.index)
+        for other in self._wiring.stages:
+            if other is not stage and other.planned.index not in emptying:
+                self._cancel_stage(other)
+
+    def _note_error(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+        elif error is not self._error:
+            self._more_errors += 1
+
+    def _stage_ended(self, stage: Stage) -> None:
+        for epoch in list(self._gatherings):
+            gathering, future = self._gatherings[epoch]
+            if self._error is None and self._asked != "cancelled":
+                self._gathered(epoch, gathering.ended(stage.name), future)
+
+    async def _complete(self) -> None:
+        """Make all output visible if everything went well, else none of it."""
+        if self._error is None and self._asked != "cancelled":
+            finished: list[int] = []
+            for index, writer in self._wiring.writers.items():
+                await writer.finish()
+                finished.append(index)
+            return
+        await self._abort()
+
+    async def _abort(self) -> None:
+        for writer in self._wiring.writers.values():
+            try:
+                await writer.abort()
+            except Exception as error:
+                self._note_error(error)
+
+    async def _close(self) -> None:
+        if self._error is not None and self._asked != "cancelled":
+            await self._abort()
+        for index in list(self._wiring.readers):
+            await self._close_reader(index)
+        for writer in self._wiring.writers.values():
+            try:
+                await writer.close()
+            except Exception as error:
+                self._note_error(error)
+
+    async def _close_reader(self, index: int) -> None:
+        reader = self._wiring.readers.pop(index, None)
+        if reader is not None:
+            try:
+                await reader.close()
+            except Exception as error:
+                self._note_error(error)
+
+    def _let_go(self) -> None:
+        """Answer everybody who still waits."""
+        if not self._opened.done():
+            self._opened.set_result(None)
+        for _, future in self._gatherings.values():
+            if not future.done():
+                future.set_exception(FlowError(f"checkpoint(): the run ended ({self.state}) before it was whole"))
+        if self._error is not None and self._more_errors:
+            self._error.add_note(f"({self._more_errors} more errors followed this one)")
+
+    def _final_state(self) -> State:
+        if self._error is not None:
+            return "failed"
+        return self._asked if self._asked is not None else "finished"
+
+    # -- stopping -------------------------------------------------------------------------------------------------
+
+    def _cancel_stages(self, asked: State) -> None:
+        if self._task.done():
+            return
+        self._asked = asked
+        self.state = "cancelling"
+        if not self._wiring.stages or self._wiring.stages[0].task is None:
+            self._task.cancel()  # still opening
+        for stage in self._wiring.stages:
+            self._cancel_stage(stage)
+
+    @staticmethod
+    def _cancel_stage(stage: Stage) -> None:
+        if stage.task is not None and not stage.task.done():
+            stage.task.cancel()
+
+    async def _until_gone(self, timeout: float) -> None:
+        """Wait for the end of the run, whatever cancels the caller meanwhile; report what hangs."""
+        with anyio.CancelScope(shield=True):
+            deadline = asyncio.get_running_loop().time() + timeout
+            while not self._task.done() and (left := deadline - asyncio.get_running_loop().time()) > 0:
+                try:
+                    await asyncio.wait([self._task], timeout=left)
+                except asyncio.CancelledError:
+                    continue  # being cancelled again changes nothing: this is already the quickest way out
+        if not self._task.done():
+            raise FlowHung(
+                f"the run did not end within {timeout:g} s of being cancelled:\n{self._watchdog().describe()}"
+            )
+
+    async def _until_open(self) -> None:
+        await asyncio.shield(self._opened)
+
+    def _sources(self) -> list[SourceStage]:
+        return [stage for stage in self._wiring.stages if isinstance(stage, SourceStage)]
+
+    # -- watching -------------------------------------------------------------------------------------------------
+
+    def _watchdog(self) -> Watchdog:
+        return Watchdog(self._wiring.stages, self._wiring.channels)
+
+    async def _watch(self) -> None:
+        """Sample, and look out for circles and for standstill, every quarter of a second."""
+        loop = asyncio.get_running_loop()
+        watchdog = self._watchdog()
+        still_since = loop.time()
+        told = False
+        while True:
+            due = loop.time() + SAMPLE_EVERY
+            await asyncio.sleep(SAMPLE_EVERY)
+            self._measure(max(0.0, loop.time() - due))
+            error = watchdog.deadlock()
+            if error is not None:
+                self._note_error(error)
+                for stage in self._wiring.stages:
+                    self._cancel_stage(stage)
+                return
+            if watchdog.moved() or self.state == "paused" or not watchdog.waiting():
+                still_since, told = loop.time(), False
+            elif not told and loop.time() - still_since >= self._stall_after:
+                told = True
+                report = watchdog.describe()
+                _log.warning("nothing has moved for %g s:\n%s", self._stall_after, report)
+                self._tell(events.RunStalled(seconds=self._stall_after, report=report))
+
+    def _measure(self, lag: float) -> None:
+        ledgers = [stage.ledger for stage in self._wiring.stages]
+        self._sampler.sample(
+            loop_lag=lag,
+            in_flight=sum(ledger.in_flight for ledger in ledgers),
+            queued=sum(channel.queued for channel in self._wiring.channels),
+            received=sum(stage.ledger.received for stage in self._sources()),
+        )
+
+    # -- what stages tell -----------------------------------------------------------------------------------------
+
+    def acknowledge(self, stage: Stage, epoch: int, snapshot: Any) -> None:
+        """Take a stage's part of a checkpoint."""
+        if epoch in self._gatherings:
+            gathering, future = self._gatherings[epoch]
+            self._gathered(epoch, gathering.acknowledge(stage.name, snapshot), future)
+
+    def _gathered(self, epoch: int, checkpoint: Checkpoint | None, future: asyncio.Future[Checkpoint]) -> None:
+        if checkpoint is not None:
+            del self._gatherings[epoch]
+            if not future.done():
+                future.set_result(checkpoint)
+
+    def probe_arrived(self, probe: LatencyProbe) -> None:
+        """Take the time of a latency probe."""
+        self._durations.add(perf_counter() - probe.born)
+
+    def loop_held(self, stage: str, seconds: float, advice: str) -> None:
+        """Warn that a user's function held the loop."""
+        _log.warning("stage %s held the event loop for %.0f ms: %s", stage, seconds * 1e3, advice)
+        self._tell(events.LoopHeld(stage=stage, seconds=seconds, advice=advice))
+
+    def _tell(self, event: events.Event) -> None:
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            _log.exception("on_event failed for %r", event)

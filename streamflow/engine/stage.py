@@ -1,0 +1,206 @@
+"""What all stages of a live run share: their edges, their books, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from streamflow.channels.memory import Channel
+from streamflow.engine.outlet import Outlet
+from streamflow.engine.plan import PlannedStage
+from streamflow.engine.turn import Turn
+from streamflow.metrics.ledger import Ledger
+from streamflow.model.batches import Batch
+from streamflow.model.failures import DeadLetter
+from streamflow.model.markers import Barrier, EndOfStream, LatencyProbe, Marker
+from streamflow.model.policies import DeadLetters
+
+if TYPE_CHECKING:
+    from streamflow.model.interfaces import Writer
+
+
+class Listener(Protocol):
+    """Be told by stages what their run must know."""
+
+    def acknowledge(self, stage: Stage, epoch: int, snapshot: Any) -> None:
+        """Take note that `stage` has its part of checkpoint `epoch`."""
+
+    def probe_arrived(self, probe: LatencyProbe) -> None:
+        """Take note that a latency probe has reached a sink."""
+
+    def loop_held(self, stage: str, seconds: float, advice: str) -> None:
+        """Take note that a user's function held the loop for too long."""
+
+
+class Stage(ABC):
+    """Move batches from the input edges to the outlet, until the inputs end or nobody reads the outlet any more."""
+
+    def __init__(self, planned: PlannedStage, turn: Turn, listener: Listener) -> None:
+        self.planned = planned
+        self.name = planned.name
+        self.ledger = Ledger(planned.name, planned.kind, planned.labels)
+        self.turn = turn
+        self.listener = listener
+        self.inputs: list[Channel] = []
+        self.outlet = Outlet(())
+        self.letters: dict[int, Channel] = {}
+        self.writer: Writer[Any] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.stopping_early = False
+        self.failed_above = False
+        self.eager_flush = False
+
+    def connect(self, outlet: Outlet) -> None:
+        """Take the outlet; when everybody has stopped reading it, this stage stops too."""
+        self.outlet = outlet
+        for channel in outlet.channels:
+            channel.on_close = self._reader_gone
+
+    # -- living ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Work to the end and close both sides; what is raised here is the stage's failure."""
+        failed = True
+        try:
+            await self.work()
+            failed = self.failed_above
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self.stopping_early or task is None or task.uncancel():
+                raise
+            failed = False
+        finally:
+            self.close()
+            self._end(failed)
+
+    @abstractmethod
+    async def work(self) -> None:
+        """Do what this kind of stage does, up to the end of its inputs."""
+
+    def _end(self, failed: bool) -> None:
+        self.ledger.state = "failed" if failed else "done"
+        for channel in self.inputs:
+            channel.close()
+        self.outlet.mark(EndOfStream(failed))
+        for channel in self.letters.values():
+            channel.mark(EndOfStream(failed))
+
+    def _reader_gone(self) -> None:
+        if self.outlet.closed:
+            self.stop_early()
+
+    def stop_early(self) -> None:
+        """End this stage as if its input had: nobody wants more of it, or it is to read no more. That is success."""
+        self.stopping_early = True
+        task = self.task
+        if task is not None and not task.done() and task is not asyncio.current_task():
+            task.cancel()
+
+    def settle_counts(self) -> None:
+        """Bring the ledger up to date, for those that count elsewhere."""
+        return None
+
+    def force_letters(self, letters: list[tuple[DeadLetters, DeadLetter]]) -> None:
+        """Send failed items on whatever the bounds say, because this stage is ending."""
+        for policy, letter in letters:
+            self.letters[id(policy)].force(Batch([letter]))
+        letters.clear()
+
+    def close(self) -> None:
+        """Give up what is still in this stage's hands, and settle the counts for good."""
+        self.settle_counts()
+        self.ledger.abandoned += self.ledger.in_flight
+        self.ledger.in_flight = 0
+
+    def snapshot(self) -> Any:
+        """Return the state of this stage, at a moment when nothing is in its hands."""
+        return None
+
+    def restore(self, snapshot: Any) -> None:
+        """Begin with the state that `snapshot` returned in an earlier run."""
+        return None
+
+    # -- moving ---------------------------------------------------------------------------------------------------
+
+    async def receive(self, channel: Channel) -> Batch | Marker:
+        """Return the next message of `channel`; the wait counts as starved."""
+        head = channel.take_nowait()
+        if head is not None:
+            return head
+        if self.eager_flush and self.writer is not None:
+            await self.writer.flush()
+        began = perf_counter()
+        self.ledger.state = "starved"
+        try:
+            return await channel.receive()
+        finally:
+            self.ledger.state = "busy"
+            self.ledger.starved += perf_counter() - began
+
+    async def send(self, batch: Batch) -> None:
+        """Send `batch` on; the wait counts as blocked."""
+        began = perf_counter()
+        self.ledger.state = "blocked"
+        try:
+            unread = await self.outlet.send(batch)
+        finally:
+            self.ledger.state = "busy"
+            self.ledger.blocked += perf_counter() - began
+        if unread:
+            self.ledger.dropped += unread
+            self.ledger.passed -= unread
+            self.ledger.emitted -= unread
+
+    async def send_letters(self, letters: list[tuple[DeadLetters, DeadLetter]]) -> None:
+        """Send failed items to the sinks that their policies name, and empty the list; cancelling loses none."""
+        while letters:
+            policy, letter = letters[0]
+            await self.letters[id(policy)].room()
+            letters.pop(0)
+            self.letters[id(policy)].force(Batch([letter]))
+
+    async def pass_on(self, marker: Marker) -> None:
+        """Do with a marker what is due when it has passed everything before it."""
+        if isinstance(marker, LatencyProbe) and not self.outlet.channels:
+            self.listener.probe_arrived(marker)
+        elif isinstance(marker, Barrier):
+            await self.checkpoint(marker)
+        else:
+            self.outlet.mark(marker)
+
+    async def checkpoint(self, barrier: Barrier) -> None:
+        """Take this stage's part of a checkpoint, and let the barrier on."""
+        if self.writer is not None:
+            prepared = await self.writer.prepare(barrier.epoch)
+            self.listener.acknowledge(self, barrier.epoch, (self.snapshot(), prepared))
+        else:
+            self.listener.acknowledge(self, barrier.epoch, self.snapshot())
+        self.outlet.mark(barrier)
+        for channel in self.letters.values():
+            channel.mark(barrier)
+
+    # -- telling --------------------------------------------------------------------------------------------------
+
+    def position(self) -> Any:
+        """Return where the item under way came from, as far as this stage knows."""
+        return None
+
+    @property
+    def calls_under_way(self) -> int:
+        """Return how many calls of the user's functions may be under way."""
+        return 1
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Return the tasks in which this stage's functions run."""
+        return [self.task] if self.task is not None else []
+
+    def waits_for(self) -> list[Channel]:
+        """Return the edges that must move before this stage can."""
+        if self.ledger.state == "blocked":
+            return [channel for channel in (*self.outlet.channels, *self.letters.values()) if channel.sending]
+        return [channel for channel in self.inputs if channel.receiving] if self.ledger.state == "starved" else []
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: {self.ledger.state}, {self.ledger.received:,} received>"

@@ -1,0 +1,101 @@
+"""Synchronous operators: receive a batch, step through it under the turn's budget, send on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+from streamflow.engine.current import set_locator
+from streamflow.engine.expander import Expander
+from streamflow.engine.plan import PlannedStage
+from streamflow.engine.stage import Listener, Stage
+from streamflow.engine.stepper import Stepper
+from streamflow.engine.turn import Turn
+from streamflow.model.batches import Batch, Origin
+from streamflow.model.interfaces import Block, InlineWriter
+from streamflow.model.markers import EndOfStream
+
+
+class FusedStage(Stage):
+    """Pump a stepper; if its last operator is a sink's `put`, see to the writer between steps."""
+
+    stepper: Stepper | Expander
+
+    def __init__(
+        self, planned: PlannedStage, turn: Turn, listener: Listener, writer: InlineWriter[Any] | None = None
+    ) -> None:
+        super().__init__(planned, turn, listener)
+        self.writer = self.inline = writer
+
+    async def work(self) -> None:
+        """Process batch after batch; flush what is held back at a regular end."""
+        channel = self.inputs[0]
+        set_locator(self.stepper.position)
+        while not self.stepper.finished:
+            message = channel.take_nowait() or await self.receive(channel)
+            if isinstance(message, Batch):
+                await self.process(message.items, message.origin)
+            elif isinstance(message, EndOfStream):
+                self.failed_above = message.failed
+                break
+            else:
+                await self.pass_on(message)
+        await self.finish()
+
+    async def process(self, items: Sequence[Any] | Block, origin: Origin | None) -> None:
+        """Step through one batch, handing on what each step gives."""
+        stepper, turn = self.stepper, self.turn
+        stepper.feed(items, origin)
+        worked = False
+        while not stepper.hungry:
+            while turn.spent():
+                await turn.wait(worked)
+                worked = False
+            began = perf_counter()
+            try:
+                stepper.step(turn.deadline)
+            except BaseException:
+                await self._hand_on()  # what came before the item that failed
+                raise
+            finally:
+                self.ledger.busy += perf_counter() - began
+            worked = True
+            await self._hand_on()
+
+    async def _hand_on(self) -> None:
+        stepper, writer = self.stepper, self.inline
+        if stepper.out:
+            await self.send(stepper.take())
+        if stepper.letters:
+            await self.send_letters(stepper.letters)
+        if writer is not None and writer.pending >= writer.high_water:
+            await writer.settle()
+
+    async def finish(self) -> None:
+        """Flush after a regular end."""
+        if not self.failed_above and not self.stopping_early:
+            self.stepper.flush()
+        if self.stepper.out:
+            await self.send(self.stepper.take())
+
+    def settle_counts(self) -> None:
+        """Ask the stepper."""
+        self.stepper.settle_counts()
+
+    def close(self) -> None:
+        """Close the stepper."""
+        self.force_letters(self.stepper.letters)
+        self.stepper.close()
+
+    def snapshot(self) -> Any:
+        """Return the states of the operators."""
+        return self.stepper.snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        """Set the states of the operators."""
+        self.stepper.restore(snapshot)
+
+    def position(self) -> Any:
+        """Ask the stepper."""
+        return self.stepper.position()

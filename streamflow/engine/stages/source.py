@@ -1,0 +1,185 @@
+"""Where items come from: read a batch, process it in the same stage, hand it on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from streamflow.engine.current import set_locator
+from streamflow.engine.failures import explain_failure
+from streamflow.engine.stages.fused import FusedStage
+from streamflow.model.batches import Located, Origin
+from streamflow.model.interfaces import Block, PullReader, Reader
+from streamflow.model.markers import Barrier, LatencyProbe
+from streamflow.model.positions import Position
+
+READ_LIMIT = 1024
+#: Seconds between two latency probes of one source.
+PROBE_EVERY = 0.1
+
+
+class SourceStage(FusedStage):
+    """Read, until the source ends, the run drains, or nobody wants more.
+
+    Nothing is in its hands between two reads: that is when it can be paused, drained or asked for a checkpoint, and
+    whoever asks then is served at once, even while a read is waiting.
+    """
+
+    reader: Reader[Any]
+
+    def prepare_to_read(self, reader: Reader[Any]) -> None:
+        """Take the opened source."""
+        self.reader = reader
+        self.gates = 0
+        self.draining = False
+        self._opened = asyncio.Event()
+        self._has_rest: bool | None = None
+        self._waiting = False
+        self._interrupted = False
+        self._barriers: list[Barrier] = []
+        self._probed = 0.0
+
+    async def work(self) -> None:
+        """Read and process batch after batch."""
+        set_locator(self.stepper.position)
+        pull = self.reader.pull if isinstance(self.reader, PullReader) else None
+        while not self.stepper.finished:
+            await self._before_read()
+            if self.stopping_early or (self.draining and not self._rest()):
+                break
+            if self.gates:
+                await self._interruptible(self._opened.wait(), "paused")
+                continue
+            start = self.reader.position()
+            batch = self._pull(pull) if pull is not None else await self._read()
+            if batch is None:
+                break
+            if len(batch) or isinstance(batch, Block):
+                self._probe()
+                await self.process(batch, origin_of(batch, start))
+                if self.eager_flush and self.writer is not None:
+                    await self.writer.flush()
+        await self.finish()
+
+    async def _before_read(self) -> None:
+        while self._barriers:
+            await self.checkpoint(self._barriers.pop(0))
+        # A source that never waits must not hold the loop: pulling counts as work like any other.
+        worked = True
+        while self.turn.spent():
+            await self.turn.wait(worked)
+            worked = False
+
+    def _rest(self) -> bool:
+        """Tell whether a draining source has items that it received already."""
+        if self._has_rest is None:
+            self._has_rest = self.reader.drain()
+        return self._has_rest
+
+    def _limit(self) -> int:
+        countdown = getattr(self.stepper, "countdown", None)
+        return READ_LIMIT if countdown is None else max(1, min(READ_LIMIT, countdown.left))
+
+    def _pull(self, pull: Callable[[int], Any]) -> Any:
+        began = perf_counter()
+        try:
+            return pull(self._limit())
+        except Exception as error:
+            self._explain(error)
+            raise
+        finally:
+            self.ledger.busy += perf_counter() - began
+
+    async def _read(self) -> Any:
+        began = perf_counter()
+        try:
+            return await self._interruptible(self.reader.read(self._limit()), "starved")
+        except Exception as error:
+            self._explain(error)
+            raise
+        finally:
+            self.ledger.starved += perf_counter() - began
+
+    def _explain(self, error: BaseException) -> None:
+        explain_failure(error, self.name, self.planned.labels[0], None, self.reader.position())
+
+    async def _interruptible(self, waiting: Coroutine[Any, Any, Any], state: str) -> Any:
+        """Wait for the outside world; return an empty batch if `interrupt` came first."""
+        self._waiting = True
+        self.ledger.state = state
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._interrupted or task is None or task.uncancel():
+                raise
+            return ()
+        finally:
+            self._waiting = self._interrupted = False
+            self.ledger.state = "busy"
+
+    def interrupt(self) -> None:
+        """Make the stage look up, if it waits for its source or for a gate; reading is safe to be cut off."""
+        if self._waiting and not self._interrupted and self.task is not None:
+            self._interrupted = True
+            self.task.cancel()
+
+    def drain(self) -> None:
+        """Read no more: end as if the source had."""
+        self.draining = True
+        self.interrupt()
+
+    def shut(self) -> None:
+        """Read no more until `unshut` has been called as often as this."""
+        self.gates += 1
+        self._opened.clear()
+        self.interrupt()
+
+    def unshut(self) -> None:
+        """Take back one `shut`."""
+        self.gates -= 1
+        if not self.gates:
+            self._opened.set()
+
+    def inject(self, barrier: Barrier) -> None:
+        """Send a barrier from here at the next moment between two reads, which may be now."""
+        self._barriers.append(barrier)
+        self.interrupt()
+
+    def _probe(self) -> None:
+        now = perf_counter()
+        if now - self._probed >= PROBE_EVERY:
+            self._probed = now
+            probe = LatencyProbe(now)
+            if self.outlet.channels:
+                self.outlet.mark(probe)
+            else:
+                self.listener.probe_arrived(probe)
+
+    def snapshot(self) -> Any:
+        """Return the source's position and the states of the operators."""
+        return (self.reader.position(), self.stepper.snapshot())
+
+    def restore(self, snapshot: Any) -> None:
+        """Set the states of the operators; the position is sought when the source is opened."""
+        self.stepper.restore(snapshot[1])
+
+
+def origin_of(batch: Any, start: Position) -> Origin:
+    """Return where the items of `batch` came from, read when the source stood at `start`."""
+    if isinstance(batch, Block):
+        return Origin(batch.position, 0, max(len(batch) - 1, 0))
+    if isinstance(batch, Located):
+        return Origin(batch.position, 0, len(batch) - 1)
+    first = start.index
+    if first is None:
+        return Origin(lambda _: start, 0, 0)
+    return Origin(partial(_nth, start), first, first + len(batch) - 1)
+
+
+def _nth(start: Position, index: int) -> Position:
+    return replace(start, index=index)

@@ -1,0 +1,220 @@
+"""The synchronous heart of a stage: batches go in, results and failures come out, a slice at a time.
+
+Both drivers pump the same stepper: the stage loop between two awaits, and the plain `for` loop.
+"""
+
+from __future__ import annotations
+
+import operator as operators_of_python
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from time import perf_counter
+from typing import Any
+
+from streamflow.engine.failures import Failures
+from streamflow.engine.fuse import Program
+from streamflow.metrics.ledger import Ledger
+from streamflow.model.batches import Batch, Origin
+from streamflow.model.interfaces import Block
+from streamflow.model.positions import Position, Span
+
+#: Results that a step gathers before it returns, so that a large expansion is handed on in pieces.
+MAX_OUT = 1024
+#: Dead letters that a step gathers before it returns.
+MAX_LETTERS = 64
+#: Seconds of work between two looks at the clock.
+SLICE = 0.00025
+
+
+class Stepper:
+    """Run one `Program` over what it is fed, until a deadline, and apply the error policies of its operators.
+
+    After `feed(batch)`, call `step(deadline)` until `hungry`; each step leaves results in `out` and failed items in
+    `letters`, which the driver takes before the next step. `exact` says that the batches are the source's own, so that
+    their items can be located one by one.
+    """
+
+    def __init__(self, name: str, program: Program, ledger: Ledger, *, exact: bool = False) -> None:
+        self.name = name
+        self.program = program
+        self.ledger = ledger
+        self.out: list[Any] = []
+        self.failures = Failures(name, ledger)
+        self.letters = self.failures.letters
+        self.hungry = True
+        self.finished = program.finished
+        self.origin: Origin | None = None
+        self._drops = [0] * len(program.operators)
+        self._emit: Callable[[Any], object] = self.out.append
+        self._items: Iterator[Any] = iter(())
+        self._batch: Sequence[Any] | Block = ()
+        self._total = self._done = self._base = 0
+        self._cost = SLICE
+        self._probed = False
+        self.countdown = program.countdown
+        self._exact = exact
+
+    # -- feeding --------------------------------------------------------------------------------------------------
+
+    def feed(self, batch: Sequence[Any] | Block, origin: Origin | None) -> None:
+        """Take the next batch; only when `hungry`."""
+        self._base = self.ledger.received
+        self._batch = batch
+        self._total = len(batch)
+        self._done = 0
+        self.ledger.received += self._total
+        self.origin = origin
+        self._items = batch.raw() if isinstance(batch, Block) else iter(batch)
+        self.hungry = not self._total
+        if isinstance(batch, Block) and batch.broken is not None:
+            self.hungry = False
+
+    def take(self) -> Batch:
+        """Return the results so far as a batch to be sent."""
+        out = self.out
+        self.out = []
+        self._emit = self.out.append
+        self.ledger.emitted += len(out)
+        self.ledger.passed += sum(map(len, out)) if self.program.gathers else len(out)
+        # Where exact positions travel with the items, the batch's own would only keep the source's batch alive.
+        return Batch(out, None if self.program.gives == "pair" else self.origin)
+
+    # -- stepping -------------------------------------------------------------------------------------------------
+
+    def step(self, deadline: float) -> None:
+        """Work until `deadline` (of `perf_counter`), a full `out`, or the end of what was fed."""
+        while True:
+            size = self._slice()
+            began = perf_counter()
+            self._run(size)
+            now = perf_counter()
+            self._note_cost((now - began) / size)
+            if self.program.finished:
+                self._finish_early()
+                return
+            if self._done >= self._total:
+                self._end_of_batch()
+                return
+            if now >= deadline or len(self.out) >= MAX_OUT or len(self.letters) >= MAX_LETTERS:
+                return
+
+    def _run(self, size: int) -> None:
+        """Run one slice, up to the first item that fails."""
+        program = self.program
+        try:
+            if self._probed:
+                program.run(islice(self._items, size), self._emit, self._drops)
+            else:
+                self._probed = True
+                program.interpreted.probe(islice(self._items, size), self._emit, self._drops)
+        except Exception as error:
+            self._done = self._consumed()
+            self._failed(error)
+        else:
+            self._done += size
+
+    def _slice(self) -> int:
+        if not self._probed:
+            return 1
+        size = max(1, min(int(SLICE / self._cost), MAX_OUT))
+        # No function is called for an item that `take` would not let through.
+        return size if self.countdown is None else max(1, min(size, self.countdown.left))
+
+    def _note_cost(self, cost: float) -> None:
+        # The largest recent cost: one slow item makes the slices short at once, cheap ones lengthen them gradually.
+        self._cost = max(cost, self._cost * 0.7, 1e-8)
+
+    def _consumed(self) -> int:
+        if isinstance(self._batch, Block):
+            return self._batch.consumed(self._items)
+        return self._total - operators_of_python.length_hint(self._items)
+
+    def _end_of_batch(self) -> None:
+        batch = self._batch
+        if isinstance(batch, Block) and batch.broken is not None:
+            # What could not even be framed comes after the records of its block, and counts as one more record.
+            error, self._done = batch.broken, self._total + 1
+            self.ledger.received += 1
+            self._blame(error, 0, error.record, self._total, batch.position(self._total))
+        self.hungry = True
+        self._items = iter(())
+        self._batch = ()
+
+    def _finish_early(self) -> None:
+        left = self._total - min(self._consumed(), self._total)
+        self.ledger.abandoned += left
+        self.finished = self.hungry = True
+
+    # -- failures -------------------------------------------------------------------------------------------------
+
+    def position(self) -> Position | Span | None:
+        """Return where the item under way came from, as exactly as this stage knows."""
+        return self._position_of(max(self._consumed() - 1, 0))
+
+    def _position_of(self, index: int) -> Position | Span | None:
+        if isinstance(self._batch, Block):
+            return self._batch.position(index)
+        if self.origin is None:
+            return None
+        if self._exact:
+            return self.origin.locate(self.origin.first + index)
+        return self.origin.span()
+
+    def _failed(self, error: Exception) -> None:
+        at, item, position = self.program.blame(error)
+        index = self._done - 1
+        if at == 0 and isinstance(self._batch, Block) and not item.strip():
+            # A blank line is no record. Seen here, where a decoder has refused it, it costs the others nothing.
+            self._drops[0] += 1
+            return
+        self._blame(error, at, item, index, position or self._position_of(index))
+
+    def _blame(self, error: Exception, at: int, item: Any, index: int, position: Position | Span | None) -> None:
+        if not self.program.operators:
+            raise error
+        self.failures.take(error, self.program.operators[at], item, self._base + index, position)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Hand on what the operators held back (a partial batch), through the operators after each."""
+        for i, state in enumerate(self.program.states):
+            if state is not None:
+                for item in state.flush():
+                    self._flush_through(item, i + 1)
+
+    def _flush_through(self, item: Any, start: int) -> None:
+        assert start == len(self.program.operators), "an operator that holds items back ends its stage"
+        self.out.append((item, None) if self.program.gives == "pair" else item)
+
+    def settle_counts(self) -> None:
+        """Bring the ledger up to date with what the program counted."""
+        self.ledger.dropped = sum(self._drops)
+        self.ledger.retained = self.program.retained
+        self.ledger.in_flight = 0 if self.hungry else self._total - min(self._done, self._total)
+        if not self.program.emits:
+            # A sink's own `put` is called in the loop, where counting would cost each item: here it is worked out.
+            ledger = self.ledger
+            gone = ledger.dropped + ledger.failed + ledger.retained + ledger.in_flight + ledger.abandoned
+            ledger.passed = ledger.emitted = ledger.received - gone
+        self.ledger.drops = {
+            operator.label: count for operator, count in zip(self.program.operators, self._drops, strict=True) if count
+        }
+
+    def close(self) -> None:
+        """Give up what was fed and not processed, and forget what was generated."""
+        if not self.hungry:
+            self.ledger.abandoned += self._total - min(self._done, self._total)
+            self.hungry = True
+        self.settle_counts()
+        self.program.close()
+
+    def snapshot(self) -> Any:
+        """Return the states of the operators, by their place."""
+        return tuple(state.snapshot() if state is not None else None for state in self.program.states)
+
+    def restore(self, snapshot: Any) -> None:
+        """Set the states of the operators."""
+        for state, saved in zip(self.program.states, snapshot, strict=True):
+            if state is not None:
+                state.restore(saved)

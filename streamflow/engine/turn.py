@@ -1,0 +1,69 @@
+"""How long a run may hold the event loop: one budget for all its stages together."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from time import perf_counter
+
+#: Seconds between two times at which the GIL is given away while other threads are alive (below).
+GIVE_AWAY_EVERY = 0.004
+#: Seconds asked of the operating system; it makes about twice as much of them.
+GIVE_AWAY_FOR = 50e-6
+
+
+class Turn:
+    """Divide the turns of one event loop among the stages of one run.
+
+    A stage asks `spent()` before each slice of work and, if it is, waits for the next turn. Stages that got nothing
+    in a turn go first in the next one, so that a stage that is always hungry starves nobody.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_stall: float = 0.001) -> None:
+        self.max_stall = max_stall
+        self.deadline = 0.0
+        #: The number of turns that have ended: two equal readings lie within one turn.
+        self.number = 0
+        self._loop = loop
+        self._denied: list[asyncio.Future[None]] = []
+        self._served: list[asyncio.Future[None]] = []
+        self._given_away = perf_counter()
+
+    def spent(self) -> bool:
+        """Tell whether this turn's budget is used up; the first to ask in a turn begins it."""
+        now = perf_counter()
+        if not self.deadline:
+            self.deadline = now + self.max_stall
+            self._loop.call_soon(self._over)
+            return bool(self._denied)
+        return now >= self.deadline
+
+    async def wait(self, served: bool) -> None:
+        """Wait for the next turn; `served` says whether the caller has worked in this one."""
+        if not self.deadline:
+            self.spent()
+        future = self._loop.create_future()
+        (self._served if served else self._denied).append(future)
+        await future
+
+    def _over(self) -> None:
+        self.deadline = 0.0
+        self.number += 1
+        waiting = self._denied + self._served
+        self._denied.clear()
+        self._served.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        if waiting:
+            self._give_the_gil_away()
+
+    def _give_the_gil_away(self) -> None:
+        # A loop that polls more often than the interpreter's switch interval lets go of the GIL and takes it again
+        # before a waiting thread has woken, and each time restarts that thread's patience: it may wait for ever.
+        # Sleeping outside the GIL for longer than a wake-up takes is the only thing that helps.
+        now = perf_counter()
+        if now - self._given_away >= GIVE_AWAY_EVERY and threading.active_count() > 1:
+            time.sleep(GIVE_AWAY_FOR)
+            self._given_away = now

@@ -1,0 +1,101 @@
+"""Look at a run from outside: is it moving, and if not, who waits for whom."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Sequence
+
+from streamflow.channels.memory import Channel
+from streamflow.engine.stage import Stage
+from streamflow.engine.stages.source import SourceStage
+from streamflow.engine.waiting import circle_of_waits
+from streamflow.model.errors import FlowDeadlock
+
+
+class Watchdog:
+    """Compare what it sees with what it saw."""
+
+    def __init__(self, stages: Sequence[Stage], channels: Sequence[Channel]) -> None:
+        self._stages = stages
+        self._channels = channels
+        self._seen: tuple[int, ...] = ()
+        self._suspected: list[str] = []
+
+    def moved(self) -> bool:
+        """Tell whether anything was received or handed on since the last call."""
+        seen = [channel.received for channel in self._channels]
+        for stage in self._stages:
+            ledger = stage.ledger
+            seen += [ledger.received, ledger.passed, ledger.emitted, ledger.dropped, ledger.failed, ledger.retried]
+        before, self._seen = self._seen, tuple(seen)
+        return before != self._seen
+
+    def waiting(self) -> bool:
+        """Tell whether there is data in the run: queued, or in a stage's hands."""
+        queued = any(channel.queued or channel.sending for channel in self._channels)
+        return queued or any(stage.ledger.in_flight for stage in self._alive())
+
+    def deadlock(self) -> FlowDeadlock | None:
+        """Return an error if stages wait for each other in a circle, seen twice in a row so that it is no passing state."""
+        waits, free = self._waits()
+        circle = circle_of_waits(waits, free)
+        confirmed = circle and circle == self._suspected
+        self._suspected = circle
+        if not confirmed:
+            return None
+        return FlowDeadlock(f"stages wait for each other in a circle ({' → '.join(circle)}):\n{self.describe()}")
+
+    def _waits(self) -> tuple[dict[str, set[str]], set[str]]:
+        producer = {id(channel): stage.name for stage in self._stages for channel in stage.outlet.channels}
+        producer |= {id(channel): stage.name for stage in self._stages for channel in stage.letters.values()}
+        consumer = {id(channel): stage.name for stage in self._stages for channel in stage.inputs}
+        waits: dict[str, set[str]] = {}
+        free: set[str] = set()
+        for stage in self._alive():
+            others = {consumer[id(channel)] for channel in stage.waits_for() if channel.sending}
+            others |= {
+                producer[id(channel)]
+                for channel in stage.waits_for()
+                if not channel.sending and id(channel) in producer
+            }
+            others |= self._inbox_readers(stage)
+            waits[stage.name] = others
+            if not others:
+                free.add(stage.name)
+        ended = {stage.name for stage in self._stages} - set(waits)
+        return waits, free | ended
+
+    def _inbox_readers(self, stage: Stage) -> set[str]:
+        """Return the stages that read an inbox into which this stage's function is trying to send."""
+        found = set()
+        tasks = set(stage.tasks())
+        for reader in self._stages:
+            sending = tasks.intersection(getattr(reader.planned.source, "waiting_senders", ()))
+            # A stage with other calls under way may still move when one of them returns.
+            if isinstance(reader, SourceStage) and sending and len(sending) >= stage.calls_under_way:
+                found.add(reader.name)
+        return found
+
+    def _alive(self) -> list[Stage]:
+        return [stage for stage in self._stages if stage.task is not None and not stage.task.done()]
+
+    def describe(self) -> str:
+        """Return the edges that hold data, and each living stage's state and stack."""
+        lines = [
+            f"edge {channel.name!r}: {channel.queued:,} of {channel.max_items:,} items"
+            + (", its sender waits for room" if channel.sending else "")
+            for channel in self._channels
+            if channel.queued or channel.sending
+        ]
+        for stage in self._alive():
+            lines.append(f"stage {stage.name!r}: {stage.ledger.state}, {stage.ledger.in_flight:,} items under way")
+            for task in stage.tasks():
+                lines.append(_stack(task))
+        return "\n".join(lines) or "nothing is left of it"
+
+
+def _stack(task: asyncio.Task[None]) -> str:
+    text = io.StringIO()
+    task.print_stack(limit=6, file=text)
+    return "    " + text.getvalue().rstrip().replace("\n", "\n    ")

@@ -1,0 +1,209 @@
+"""Make the live parts of a plan: the one file that creates channels, steppers, stages, and opens sources and sinks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from streamflow.channels.memory import Channel
+from streamflow.engine.expander import Expander
+from streamflow.engine.fuse import Program
+from streamflow.engine.outlet import Outlet, RoutingOutlet
+from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.engine.stage import Listener, Stage
+from streamflow.engine.stages.concurrent import ConcurrentStage
+from streamflow.engine.stages.expand import AsyncExpandStage
+from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
+from streamflow.engine.stages.fused import FusedStage
+from streamflow.engine.stages.sink import SinkStage
+from streamflow.engine.stages.source import SourceStage
+from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
+from streamflow.engine.stepper import Stepper
+from streamflow.engine.turn import Turn
+from streamflow.metrics.ledger import Ledger
+from streamflow.model.checkpoint import Checkpoint
+from streamflow.model.interfaces import InlineWriter, Reader, Writer
+from streamflow.operators.callables import is_async
+from streamflow.operators.element import ElementOperator
+from streamflow.operators.fan import Route
+from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.map import Apply
+
+_TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": DebounceStage, "timeout": TimeoutStage}
+
+
+class Wiring:
+    """Hold the live parts of one run of `plan`; what was opened is in `readers` and `writers`, for the run to close."""
+
+    def __init__(self, plan: Plan, turn: Turn, listener: Listener, *, fuse: bool) -> None:
+        self.plan = plan
+        self.turn = turn
+        self.listener = listener
+        self.fuse = fuse
+        self.stages: list[Stage] = []
+        self.channels: list[Channel] = []
+        self.readers: dict[int, Reader[Any]] = {}
+        self.writers: dict[int, Writer[Any]] = {}
+
+    async def open(self, resume: Checkpoint | None = None) -> None:
+        """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
+        for planned in self.plan.stages:
+            if planned.sink is not None:
+                self.writers[planned.index] = await planned.sink.open(self.plan.bounded_at(planned.index))
+        for planned in self.plan.stages:
+            if planned.source is not None:
+                self.readers[planned.index] = await planned.source.open()
+        self.stages = [self._stage(planned) for planned in self.plan.stages]
+        self._connect()
+        if resume is not None:
+            await self._resume(resume)
+
+    async def _resume(self, checkpoint: Checkpoint) -> None:
+        for stage in self.stages:
+            part = checkpoint.parts.get(stage.name)
+            if part is None:
+                continue
+            if isinstance(stage, SourceStage):
+                await stage.reader.seek(part[0])
+            stage.restore(part[0] if stage.writer is not None else part)
+
+    # -- stages ---------------------------------------------------------------------------------------------------
+
+    def _stage(self, planned: PlannedStage) -> Stage:
+        pairs = self.plan.tracked and not planned.letters
+        common = (planned, self.turn, self.listener)
+        if planned.kind in ("source", "fused"):
+            return self._fused(planned)
+        if planned.kind == "expand":
+            return self._expanding(planned, pairs)
+        if planned.kind == "concurrent":
+            return ConcurrentStage(*common, pairs=pairs)
+        if planned.kind == "merge":
+            return MergeStage(*common)
+        if planned.kind == "concat":
+            return ConcatStage(*common)
+        if planned.kind == "zip":
+            return ZipStage(*common, pairs=pairs)
+        if planned.kind == "batch":
+            return BatchStage(*common, pairs=pairs)
+        if planned.kind == "sink":
+            return SinkStage(*common, self.writers[planned.index], pairs=pairs)
+        return _TIMED[planned.kind](*common)
+
+    def _fused(self, planned: PlannedStage) -> Stage:
+        writer = self.writers.get(planned.index)
+        assert writer is None or isinstance(writer, InlineWriter), (
+            f"{planned.name}: an inline sink opens an InlineWriter"
+        )
+        kind = SourceStage if planned.kind == "source" else FusedStage
+        stage = kind(planned, self.turn, self.listener, writer)
+        stage.stepper = self.stepper(planned, writer, stage.ledger)
+        stage.eager_flush = not self.plan.bounded_at(planned.index)
+        if isinstance(stage, SourceStage):
+            stage.prepare_to_read(self.readers[planned.index])
+        return stage
+
+    def stepper(self, planned: PlannedStage, writer: InlineWriter[Any] | None, ledger: Ledger) -> Stepper:
+        """Return the synchronous heart of a fused stage, with the sink's `put` as its last operator if it has one."""
+        return make_stepper(planned, writer.put if writer is not None else None, ledger, self.plan.tracked, self.fuse)
+
+    def _expanding(self, planned: PlannedStage, pairs: bool) -> Stage:
+        assert isinstance(planned.operator, FlatMap)
+        if awaits(planned.operator):
+            return AsyncExpandStage(planned, self.turn, self.listener, pairs=pairs)
+        stage = FusedStage(planned, self.turn, self.listener)
+        stage.stepper = Expander(planned.name, planned.operator, stage.ledger, pairs=pairs)
+        return stage
+
+    # -- edges ----------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        outgoing: dict[int, list[tuple[PlannedEdge, Channel]]] = {stage.planned.index: [] for stage in self.stages}
+        incoming: dict[int, dict[int, Channel]] = {stage.planned.index: {} for stage in self.stages}
+        for edge in self.plan.edges:
+            channel = self._channel(edge)
+            outgoing[edge.producer].append((edge, channel))
+            incoming[edge.consumer][edge.port] = channel
+        for stage in self.stages:
+            index = stage.planned.index
+            stage.inputs = [incoming[index][port] for port in sorted(incoming[index])]
+            stage.letters = {id(edge.output): channel for edge, channel in outgoing[index] if edge.letters}
+            data = [(edge, channel) for edge, channel in outgoing[index] if not edge.letters]
+            stage.connect(self._outlet(stage.planned, data))
+        for stage in self.stages:
+            if isinstance(stage, FanInStage):
+                stage.listen()
+            if isinstance(stage, ConcatStage):
+                stage.prepare(self._sources_behind(stage.planned.index))
+
+    def _channel(self, edge: PlannedEdge) -> Channel:
+        names = self.plan.stages
+        name = f"{names[edge.producer].name} ⇒ {names[edge.consumer].name}"
+        if edge.output is not None and not edge.letters:
+            name += f" [{edge.output}]"
+        taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
+        channel = Channel(
+            f"{name} #{taken + 1}" if taken else name, items=edge.items, bytes=edge.bytes, overflow=edge.overflow
+        )
+        self.channels.append(channel)
+        return channel
+
+    def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
+        if not planned.fused or not isinstance(planned.fused[-1], Route):
+            return Outlet([channel for _, channel in data])
+        outputs: dict[Any, list[Channel]] = {}
+        for edge, channel in data:
+            outputs.setdefault(edge.output, []).append(channel)
+        return RoutingOutlet(outputs, self.plan.tracked)
+
+    def _sources_behind(self, index: int) -> list[list[SourceStage]]:
+        """Return for each input of a stage the sources that feed this input and nothing else but it."""
+        ports = sorted((edge for edge in self.plan.edges if edge.consumer == index), key=lambda edge: edge.port)
+        behind: list[set[int]] = []
+        for edge in ports:
+            feeding = {
+                one.index
+                for one in self.plan.stages
+                if one.index == edge.producer or edge.producer in self.plan.downstream(one.index)
+            }
+            behind.append(feeding)
+        return [
+            [
+                stage
+                for stage in self.stages
+                if isinstance(stage, SourceStage)
+                and stage.planned.index in here
+                and not any(stage.planned.index in other for other in behind[:port])
+            ]
+            for port, here in enumerate(behind)
+        ]
+
+
+def awaits(operator: FlatMap) -> bool:
+    """Tell whether a `flat_map` must be awaited."""
+    call = operator.call
+    return call is not None and (is_async(call) or inspect.isasyncgenfunction(call))
+
+
+def make_stepper(
+    planned: PlannedStage, put: Callable[[Any], object] | None, ledger: Ledger, tracked: bool, fuse: bool
+) -> Stepper:
+    """Build the stepper of a fused stage."""
+    operators: tuple[ElementOperator, ...] = planned.fused
+    if put is not None:
+        assert planned.sink is not None
+        operators = (*operators, Apply("tap", put, planned.sink.label, planned.sink.errors))
+    where: list[Callable[[], Any]] = []
+    pairs = tracked and not planned.letters
+    program = Program(
+        operators,
+        lambda: where[0](),
+        emits=put is None,
+        takes="pair" if pairs and planned.source is None else "item",
+        gives="pair" if pairs else "item",
+        fuse=fuse,
+    )
+    stepper = Stepper(planned.name, program, ledger, exact=planned.source is not None)
+    where.append(stepper.position)
+    return stepper

@@ -1,0 +1,81 @@
+"""What streamflow asks of a file system. Everything here blocks and is called on a thread."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+Kind = Literal["missing", "file", "directory", "special"]
+
+
+class InputFile(ABC):
+    """Be a file that is open for reading."""
+
+    @abstractmethod
+    def read_into(self, buffer: bytearray) -> int:
+        """Read what is there, up to the length of `buffer`; return the number of bytes, 0 at the end."""
+
+    @abstractmethod
+    def seek(self, offset: int) -> None:
+        """Go on at byte `offset`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file."""
+
+
+class OutputFile(ABC):
+    """Be a file that is open for writing at its end."""
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Return the bytes in the file, those of earlier runs included."""
+
+    @abstractmethod
+    def write(self, data: memoryview) -> None:
+        """Append all of `data`, or none of it: after an OSError the file is as long as before.
+
+        What cannot be shortened (a pipe) keeps the part that went out, and the next call leaves that part
+        out.
+        """
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Bring what was written to the disk."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file."""
+
+
+class FileSystem(ABC):
+    """Open, name and remove files."""
+
+    @abstractmethod
+    def kind(self, path: str) -> Kind:
+        """Tell what is at `path`, behind symbolic links."""
+
+    @abstractmethod
+    def resolve(self, path: str) -> str:
+        """Return `path` with symbolic links followed, so that renaming onto it keeps them."""
+
+    @abstractmethod
+    def open_to_read(self, path: str) -> InputFile:
+        """Open a file; an OSError names what is wrong and what is near."""
+
+    @abstractmethod
+    def create(self, path: str, like: str | None = None) -> OutputFile:
+        """Make a new file, with the permissions of the file `like` if that exists; raise FileExistsError."""
+
+    @abstractmethod
+    def open_to_append(self, path: str) -> OutputFile:
+        """Open a file at its end, which a line end closes if it is torn; make it if it is missing."""
+
+    @abstractmethod
+    def rename(self, old: str, new: str) -> None:
+        """Give `old` the name `new`, whatever bore it, and bring the change of names to the disk."""
+
+    @abstractmethod
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""

@@ -1,0 +1,81 @@
+"""Which part reads or writes what a text names: by its suffix, its scheme, or the part's own name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from streamflow.model.errors import FlowError
+
+
+class Registry:
+    """Map names to parts by import strings, so that a part is imported when it is used.
+
+    `parts` maps the name of a part to `module:attribute`; `suffixes` and `schemes` map `.jsonl` and `tcp` to
+    names of parts; a text that is a name in `whole` (`-`) stands for a part by itself. Plugins add parts
+    through the entry points of `group`, each called what it serves: `.csv` for a suffix, `tcp` for both a
+    scheme and a name. A part is called with the text (one in `whole` without).
+    """
+
+    def __init__(
+        self,
+        what: str,
+        group: str,
+        parts: Mapping[str, str],
+        suffixes: Mapping[str, str],
+        schemes: Mapping[str, str] | None = None,
+        whole: Mapping[str, str] | None = None,
+    ) -> None:
+        self._what = what
+        self._group = group
+        self._parts = dict(parts)
+        self._suffixes = dict(suffixes)
+        self._schemes = dict(schemes or {})
+        self._whole = dict(whole or {})
+
+    def resolve(self, text: str | os.PathLike[str]) -> Any:
+        """Return the part that `text` names; raise FlowError that says what is known and what is near."""
+        name = os.fspath(text)
+        if name in self._whole:
+            return self.load(self._whole[name])()
+        scheme, separator, _ = name.partition("://")
+        if separator:
+            return self._find(scheme, self._schemes, name, f"the scheme {scheme + separator!r}")(name)
+        suffix = os.path.splitext(name)[1].lower()
+        return self._find(suffix, self._suffixes, name, f"the suffix {suffix!r}" if suffix else "no suffix")(
+            name
+        )
+
+    def load(self, part: str) -> Any:
+        """Return the class or function called `part`, importing it now."""
+        if part in self._parts:
+            module, _, attribute = self._parts[part].partition(":")
+            return getattr(import_module(module), attribute)
+        plugin = self._plugins().get(part)
+        if plugin is None:
+            raise FlowError(f"there is no {self._what} called {part!r}{self._near(part, self._parts)}")
+        return plugin.load()
+
+    def _find(self, key: str, known: Mapping[str, str], text: str, reason: str) -> Any:
+        if key in known:
+            return self.load(known[key])
+        plugin = self._plugins().get(key) if key else None
+        if plugin is None:
+            raise FlowError(
+                f"{text!r} has {reason}, which names no {self._what}{self._near(key, known)}; "
+                f"or pass an object of streamflow.{self._what}s"
+            )
+        return plugin.load()
+
+    def _plugins(self) -> dict[str, Any]:
+        return {point.name: point for point in entry_points(group=self._group)}
+
+    def _near(self, key: str, known: Mapping[str, str]) -> str:
+        names = sorted({*known, *self._plugins()})
+        near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+        listed = ", ".join([*names, *(self._whole if known is self._suffixes else ())]) or "none"
+        return f" (did you mean {near[0]!r}? known: {listed})" if near else f" (known: {listed})"

@@ -1,0 +1,71 @@
+"""The way of an output to its final name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+
+from streamflow.files.file_system import FileSystem, OutputFile
+
+#: Bytes of the final name that a temporary name keeps, so that it stays below the limit of 255.
+KEPT = 200
+
+
+class Target:
+    """Be an output file that bears its final name when it is complete, or one that is written in place.
+
+    All methods block.
+    """
+
+    def __init__(self, files: FileSystem, file: OutputFile, path: str, temporary: str | None) -> None:
+        self.file = file
+        #: The final name, symbolic links followed.
+        self.path = path
+        #: The name until `publish`, or None for a file that is written in place.
+        self.temporary = temporary
+        self._files = files
+        self._open = True
+
+    @classmethod
+    def open(cls, files: FileSystem, path: str, *, complete: bool) -> Target:
+        """Open a new file beside `path`, to replace it when complete; or `path` itself, to append to it.
+
+        A pipe or a device is always written in place: nothing may be renamed onto /dev/null.
+        """
+        kind = files.kind(path)
+        if kind == "directory":
+            raise IsADirectoryError(errno.EISDIR, "this is a directory: name a file in it", path)
+        if kind == "special" or not complete:
+            return cls(files, files.open_to_append(path), path, None)
+        path = files.resolve(path)
+        directory, name = os.path.split(path)
+        kept = name.encode()[:KEPT].decode(errors="ignore")
+        temporary = os.path.join(directory, f".{kept}.{secrets.token_hex(4)}.part")
+        try:
+            return cls(files, files.create(temporary, like=path), path, temporary)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                errno.ENOENT, f"there is no directory {directory!r} to write to: make it first", path
+            ) from None
+
+    def publish(self) -> None:
+        """Bring everything to the disk, then give the file its final name."""
+        self.file.sync()
+        self.close()
+        if self.temporary is not None:
+            self._files.rename(self.temporary, self.path)
+            self.temporary = None
+
+    def discard(self) -> None:
+        """Close the file; remove it unless it was written in place."""
+        self.close()
+        if self.temporary is not None:
+            self._files.remove(self.temporary)
+            self.temporary = None
+
+    def close(self) -> None:
+        """Close the file, whatever name it has; a second call does nothing."""
+        if self._open:
+            self._open = False
+            self.file.close()

@@ -1,0 +1,1 @@
+"""The description that users write: `Flow`, its ends, and how it is run."""

@@ -1,0 +1,145 @@
+"""A plain `for` over a flow: by hand where nothing waits, else from an event loop on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from streamflow.engine.driver import Driver, can_drive, open_now
+from streamflow.flows.runnable import loop_factory
+from streamflow.model.interfaces import PullReader, Sink, Writer
+
+if TYPE_CHECKING:
+    from streamflow.flows.flow import Flow
+
+T = TypeVar("T")
+#: Batches that may be ready before the loop body asks for them.
+AHEAD = 8
+
+
+def iterate(flow: Flow[T], *, fuse: bool = True) -> Iterator[T]:
+    """Return an iterator over the flow's items; closing it ends the run."""
+    plan = flow.to(_collected()).plan
+    source = plan.stages[0].source
+    if can_drive(plan) and source is not None and source.decode is None:
+        reader = open_now(source.open())
+        if isinstance(reader, PullReader):
+            return Driver(plan, reader, fuse=fuse).items()
+        if reader is not None:
+            open_now(reader.close())
+    return _from_thread(flow)
+
+
+def _collected() -> Any:
+    from streamflow.sinks.lists import ListSink
+
+    return ListSink([])
+
+
+def _from_thread(flow: Flow[T]) -> Iterator[T]:
+    """Run the flow on a loop on a thread, with the caller's context variables, and hand its batches over.
+
+    The thread is started when the first item is asked for, and has ended when the iterator is exhausted or closed.
+    """
+    bridge = Bridge()
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(bridge.run, flow), name="streamflow for loop", daemon=True
+    )
+    thread.start()
+    try:
+        while True:
+            kind, value = bridge.ready.get()
+            if kind == "error":
+                raise value
+            if kind == "end":
+                return
+            bridge.taken()
+            yield from value
+    finally:
+        bridge.stop()
+        thread.join()
+
+
+class Bridge:
+    """Carry batches from a loop on another thread to a plain iterator, `AHEAD` of them at most."""
+
+    def __init__(self) -> None:
+        self.ready: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._room: asyncio.Semaphore | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, flow: Flow[Any]) -> None:
+        """Run the flow to its end; on the loop's thread."""
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(self._run(flow))
+        except BaseException as error:
+            self.ready.put(("error", error))
+        else:
+            self.ready.put(("end", None))
+
+    async def _run(self, flow: Flow[Any]) -> None:
+        room = self._room = asyncio.Semaphore(AHEAD)
+
+        async def give(batch: list[Any]) -> None:
+            await room.acquire()
+            self.ready.put(("items", batch))
+
+        run = flow.to(Batches(give=give)).run()
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+            self._main = asyncio.current_task()
+            if self._stopped:
+                run.close()
+                return
+        await run
+
+    def taken(self) -> None:
+        """Make room for one more batch; on the iterator's thread."""
+        assert self._loop is not None and self._room is not None
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits for room
+            self._loop.call_soon_threadsafe(self._room.release)
+
+    def stop(self) -> None:
+        """Cancel the run if it has not ended; on the iterator's thread."""
+        with self._lock:
+            self._stopped = True
+            if self._loop is not None and self._main is not None:
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._main.cancel)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Batches(Sink[Any]):
+    """Await `give` with each batch."""
+
+    give: Callable[[list[Any]], Awaitable[None]]
+
+    @property
+    def label(self) -> str:
+        """Return what the items are given to."""
+        return "for"
+
+    async def open(self, bounded: bool) -> Writer[Any]:
+        """Open nothing."""
+        return BatchesWriter(self.give)
+
+
+class BatchesWriter(Writer[Any]):
+    """Await a function with each batch."""
+
+    def __init__(self, give: Callable[[list[Any]], Awaitable[None]]) -> None:
+        self._give = give
+
+    async def write(self, batch: Sequence[Any]) -> None:
+        """Give the batch."""
+        await self._give(list(batch))

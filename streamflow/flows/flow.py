@@ -1,0 +1,588 @@
+"""The fluent description of a flow. Nothing here runs anything: each method returns a new description."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
+from inspect import isawaitable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+
+from streamflow.flows.resolve import as_sink, as_source
+from streamflow.flows.runnable import Runnable
+from streamflow.model.errors import FlowError
+from streamflow.model.graph import Graph, Part
+from streamflow.model.interfaces import Operator, Sink
+from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
+from streamflow.operators.batch import BatchBySize, BatchWithin
+from streamflow.operators.callables import name_of, require_callable, require_sync
+from streamflow.operators.distinct import Distinct
+from streamflow.operators.edge import Buffer
+from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
+from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.map import Concurrency, apply_operator
+from streamflow.operators.scan import Scan
+from streamflow.operators.skip import DropWhile, Skip
+from streamflow.operators.take import Take, TakeWhile
+from streamflow.operators.timing import Debounce, Throttle, Timeout
+
+if TYPE_CHECKING:
+    import os
+
+T = TypeVar("T")
+U = TypeVar("U")
+K = TypeVar("K", bound=Hashable)
+
+
+class Flow(Generic[T]):
+    """Describe where items come from and what happens to them; immutable, so that it can be shared and run many times.
+
+    >>> import streamflow as sf
+    >>> list(sf.flow(range(6)).filter(lambda n: n % 2 == 0).map(lambda n: n * n))
+    [0, 4, 16]
+    """
+
+    __slots__ = ("_part",)
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def _then(self, operator: Operator) -> Flow[Any]:
+        return Flow(Part(operator, (self._part,)))
+
+    # -- elements -------------------------------------------------------------------------------------------------
+
+    @overload
+    def map(
+        self,
+        function: Callable[..., Awaitable[U]],
+        *,
+        concurrency: Concurrency = ...,
+        ordered: bool = ...,
+        retry: Retry | None = ...,
+        timeout: float | None = ...,
+        resource: Callable[[], Any] | None = ...,
+        on_error: OnError = ...,
+        max_failures: int | None = ...,
+        with_position: bool = ...,
+        name: str | None = ...,
+    ) -> Flow[U]: ...
+
+    @overload
+    def map(
+        self,
+        function: Callable[..., U],
+        *,
+        concurrency: Concurrency = ...,
+        ordered: bool = ...,
+        retry: Retry | None = ...,
+        timeout: float | None = ...,
+        resource: Callable[[], Any] | None = ...,
+        on_error: OnError = ...,
+        max_failures: int | None = ...,
+        with_position: bool = ...,
+        name: str | None = ...,
+    ) -> Flow[U]: ...
+
+    def map(
+        self,
+        function: Callable[..., Any],
+        *,
+        concurrency: Concurrency = 1,
+        ordered: bool = True,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        resource: Callable[[], Any] | None = None,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        with_position: bool = False,
+        name: str | None = None,
+    ) -> Flow[Any]:
+        """Replace each item by `function(item)`; an async function is awaited, `concurrency` items at once.
+
+        `timeout` is in seconds per attempt. `resource` opens a context manager once a run; its value is the second
+        argument. With `with_position` the item's position is the last argument. Results keep the order of the input
+        unless `ordered=False`.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow(list("abc")).map(str.upper))
+        ['A', 'B', 'C']
+        """
+        return self._apply(
+            "map", function, concurrency, ordered, retry, timeout, resource, on_error, max_failures, with_position, name
+        )
+
+    def filter(
+        self,
+        predicate: Callable[..., Any],
+        *,
+        concurrency: Concurrency = 1,
+        ordered: bool = True,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        resource: Callable[[], Any] | None = None,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        with_position: bool = False,
+        name: str | None = None,
+    ) -> Flow[T]:
+        """Keep the items for which `predicate(item)` is true; it may be async. Options as for `map`.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow([3, None, 0]).filter(lambda item: item is not None))
+        [3, 0]
+        """
+        return self._apply(
+            "filter",
+            predicate,
+            concurrency,
+            ordered,
+            retry,
+            timeout,
+            resource,
+            on_error,
+            max_failures,
+            with_position,
+            name,
+        )
+
+    def tap(
+        self,
+        function: Callable[..., Any],
+        *,
+        concurrency: Concurrency = 1,
+        ordered: bool = True,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        resource: Callable[[], Any] | None = None,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        with_position: bool = False,
+        name: str | None = None,
+    ) -> Flow[T]:
+        """Call `function(item)` and hand the item on unchanged. Options as for `map`.
+
+        >>> import streamflow as sf
+        >>> seen = []
+        >>> list(sf.flow([1, 2]).tap(seen.append)), seen
+        ([1, 2], [1, 2])
+        """
+        return self._apply(
+            "tap", function, concurrency, ordered, retry, timeout, resource, on_error, max_failures, with_position, name
+        )
+
+    def _apply(
+        self,
+        kind: Any,
+        function: Any,
+        concurrency: Any,
+        ordered: bool,
+        retry: Any,
+        timeout: Any,
+        resource: Any,
+        on_error: Any,
+        max_failures: Any,
+        with_position: bool,
+        name: Any,
+    ) -> Flow[Any]:
+        operator = apply_operator(
+            kind,
+            function,
+            name=name,
+            errors=ErrorPolicy(on_error, max_failures),
+            concurrency=concurrency,
+            ordered=ordered,
+            retry=retry,
+            timeout=timeout,
+            resource=resource,
+            with_position=with_position,
+        )
+        return self._then(operator)
+
+    @overload
+    def flat_map(
+        self,
+        function: Callable[[T], AsyncIterable[U]],
+        *,
+        on_error: OnError = ...,
+        max_failures: int | None = ...,
+        name: str | None = ...,
+    ) -> Flow[U]: ...
+
+    @overload
+    def flat_map(
+        self,
+        function: Callable[[T], Awaitable[Iterable[U]]],
+        *,
+        on_error: OnError = ...,
+        max_failures: int | None = ...,
+        name: str | None = ...,
+    ) -> Flow[U]: ...
+
+    @overload
+    def flat_map(
+        self,
+        function: Callable[[T], Iterable[U]],
+        *,
+        on_error: OnError = ...,
+        max_failures: int | None = ...,
+        name: str | None = ...,
+    ) -> Flow[U]: ...
+
+    def flat_map(
+        self,
+        function: Callable[[T], Any],
+        *,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        name: str | None = None,
+    ) -> Flow[Any]:
+        """Hand on each item of the iterable `function(item)`, which may be an async generator.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow(["to be", "or not"]).flat_map(str.split))
+        ['to', 'be', 'or', 'not']
+        """
+        require_callable(function, "flat_map")
+        return self._then(FlatMap(function, name, ErrorPolicy(on_error, max_failures)))
+
+    def scan(
+        self,
+        function: Callable[[U, T], U],
+        initial: U,
+        *,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        name: str | None = None,
+    ) -> Flow[U]:
+        """Hand on each intermediate result of folding the items with `function(value, item)`.
+
+        >>> import operator, streamflow as sf
+        >>> list(sf.flow([1, 2, 3]).scan(operator.add, 0))
+        [1, 3, 6]
+        """
+        _require_plain(function, "scan")
+        return self._then(Scan(function, initial, name, ErrorPolicy(on_error, max_failures)))
+
+    def take(self, count: int, *, name: str | None = None) -> Flow[T]:
+        """Hand on the first `count` items, and close the input as soon as the last of them is through.
+
+        >>> import itertools, streamflow as sf
+        >>> list(sf.flow(itertools.count()).take(3))
+        [0, 1, 2]
+        """
+        return self._then(Take(_whole("take", count, 0), name))
+
+    def skip(self, count: int, *, name: str | None = None) -> Flow[T]:
+        """Leave out the first `count` items.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow(list("abcd")).skip(2))
+        ['c', 'd']
+        """
+        return self._then(Skip(_whole("skip", count, 0), name))
+
+    def take_while(
+        self,
+        predicate: Callable[[T], Any],
+        *,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        name: str | None = None,
+    ) -> Flow[T]:
+        """Hand items on up to the first for which `predicate(item)` is false, then close the input.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow([1, 2, 9, 1]).take_while(lambda n: n < 5))
+        [1, 2]
+        """
+        _require_plain(predicate, "take_while")
+        return self._then(TakeWhile(predicate, name, ErrorPolicy(on_error, max_failures)))
+
+    def drop_while(
+        self,
+        predicate: Callable[[T], Any],
+        *,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        name: str | None = None,
+    ) -> Flow[T]:
+        """Leave out items up to the first for which `predicate(item)` is false; it and all after it pass.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow([1, 2, 9, 1]).drop_while(lambda n: n < 5))
+        [9, 1]
+        """
+        _require_plain(predicate, "drop_while")
+        return self._then(DropWhile(predicate, name, ErrorPolicy(on_error, max_failures)))
+
+    def distinct(
+        self,
+        key: Callable[[T], Hashable] | None = None,
+        *,
+        limit: int | None = None,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        name: str | None = None,
+    ) -> Flow[T]:
+        """Leave out items whose `key(item)` (or which themselves) came before.
+
+        All keys are remembered, or with `limit` the last `limit` new ones.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow(list("abracadabra")).distinct())
+        ['a', 'b', 'r', 'c', 'd']
+        """
+        if key is not None:
+            _require_plain(key, "distinct")
+        if limit is not None:
+            _whole("distinct(limit=...)", limit, 1)
+        return self._then(Distinct(key, limit, name, ErrorPolicy(on_error, max_failures)))
+
+    # -- grouping -------------------------------------------------------------------------------------------------
+
+    def batch(self, size: int, *, within: float | None = None, name: str | None = None) -> Flow[list[T]]:
+        """Gather `size` items into a list, or fewer `within` seconds after the first of them, or at the end.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow(range(5)).batch(2))
+        [[0, 1], [2, 3], [4]]
+        """
+        _whole("batch", size, 1)
+        if within is None:
+            return self._then(BatchBySize(size, name))
+        return self._then(BatchWithin(size, _seconds("batch(within=...)", within), name))
+
+    def unbatch(self: Flow[list[U]], *, name: str | None = None) -> Flow[U]:
+        """Hand on each item of each list: the reverse of `batch`, and `flat_map` without a function.
+
+        >>> import streamflow as sf
+        >>> list(sf.flow([[1, 2], [3]]).unbatch())
+        [1, 2, 3]
+        """
+        return self._then(FlatMap(None, name))
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def throttle(self, count: int, *, per: float = 1.0, name: str | None = None) -> Flow[T]:
+        """Let at most `count` items pass in any `per` seconds; nothing is dropped, the input waits."""
+        return self._then(Throttle(_whole("throttle", count, 1), _seconds("throttle(per=...)", per), name))
+
+    def debounce(self, quiet: float, *, name: str | None = None) -> Flow[T]:
+        """Hand on an item once `quiet` seconds have passed without another; those it displaces are dropped."""
+        return self._then(Debounce(_seconds("debounce", quiet), name))
+
+    def timeout(self, seconds: float, *, name: str | None = None) -> Flow[T]:
+        """Fail with `ItemTimeout` when no item arrives for `seconds`."""
+        return self._then(Timeout(_seconds("timeout", seconds), name))
+
+    # -- edges ----------------------------------------------------------------------------------------------------
+
+    def buffer(
+        self,
+        items: int | None = None,
+        bytes: int | None = None,
+        *,
+        overflow: Overflow = "block",
+        name: str | None = None,
+    ) -> Flow[T]:
+        """Put an edge here, bounded by `items` and `bytes`, and say what happens when it is full.
+
+        `block` lets the input wait; `drop_oldest` and `drop_newest` make room; `latest` keeps one item, the newest;
+        `fail` ends the run with `BufferOverflow`.
+        """
+        if items is not None:
+            _whole("buffer(items=...)", items, 1)
+        if bytes is not None:
+            _whole("buffer(bytes=...)", bytes, 1)
+        return self._then(Buffer(items, bytes, overflow, name))
+
+    # -- graph ----------------------------------------------------------------------------------------------------
+
+    def branch(self, predicate: Callable[[T], Any], *, name: str | None = None) -> tuple[Flow[T], Flow[T]]:
+        """Return two flows: the items for which `predicate(item)` is true, and the others.
+
+        Items of one that is not used are counted as dropped.
+        """
+        _require_plain(predicate, "branch")
+        routed = Part(
+            Route(_Truth(predicate), (True, False), None, name or f"branch({name_of(predicate)})"), (self._part,)
+        )
+        return Flow(Part(Output(True), (routed,))), Flow(Part(Output(False), (routed,)))
+
+    def route(
+        self,
+        key: Callable[[T], K],
+        *outputs: K,
+        default: K | None = None,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        name: str | None = None,
+    ) -> dict[K, Flow[T]]:
+        """Return a flow for each of `outputs`: the items for which `key(item)` is that name.
+
+        What belongs to none goes to `default`, or fails with LookupError if there is none.
+        """
+        _require_plain(key, "route")
+        if default is not None and default not in outputs:
+            outputs = (*outputs, default)
+        if not outputs:
+            raise FlowError("route: name at least one output")
+        routed = Part(Route(key, outputs, default, name, ErrorPolicy(on_error, max_failures)), (self._part,))
+        return {which: Flow(Part(Output(which), (routed,))) for which in outputs}
+
+    def via(self, function: Callable[[Flow[T]], Flow[U]]) -> Flow[U]:
+        """Return `function(self)`: a piece of flow that has a name of its own.
+
+        >>> import streamflow as sf
+        >>> def squares(flow): return flow.map(lambda n: n * n)
+        >>> list(sf.flow([1, 2]).via(squares))
+        [1, 4]
+        """
+        result = function(self)
+        if not isinstance(result, Flow):
+            raise FlowError(f"via({name_of(function)}): the function must return a Flow, got {type(result).__name__}")
+        return result
+
+    # -- ends -----------------------------------------------------------------------------------------------------
+
+    def to(self, sink: Sink[T] | Callable[[T], Any] | list[T] | str | os.PathLike[str] | None) -> Runnable:
+        """End the flow in a sink: a path, a function (called with each item), a list, a Sink, or None for nowhere."""
+        return Runnable(Graph((Part(as_sink(sink), (self._part,)),)))
+
+    async def collect(self, **options: Any) -> list[T]:
+        """Run the flow and return all its items. Options as for `Runnable.run`."""
+        items: list[T] = []
+        await self.to(items).run(**options)
+        return items
+
+    async def count(self, **options: Any) -> int:
+        """Run the flow and return how many items came out of it."""
+        return await self.reduce(_add_one, 0, **options)
+
+    async def first(self, **options: Any) -> T:
+        """Run the flow up to its first item, and return that; LookupError if there is none."""
+        found = await self.take(1).collect(**options)
+        if not found:
+            raise LookupError("first(): the flow gave no item")
+        return found[0]
+
+    async def reduce(self, function: Callable[[U, T], U], initial: U, **options: Any) -> U:
+        """Run the flow and fold its items with `function(value, item)`, starting from `initial`."""
+        _require_plain(function, "reduce")
+        value = initial
+
+        def fold(item: T) -> None:
+            nonlocal value
+            value = function(value, item)
+
+        fold.__name__ = f"reduce({name_of(function)})"
+        await self.to(fold).run(**options)
+        return value
+
+    def stream(self, **options: Any) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+        """Return a context manager that runs the flow and gives its items; leaving the block ends the run at once."""
+        from streamflow.flows.handover import stream
+
+        return stream(self, options)
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Run the flow and give its items. After `break`, the run ends when the iterator is finalised; see `stream`."""
+        async with self.stream() as items:
+            async for item in items:
+                yield item
+
+    def __iter__(self) -> Iterator[T]:
+        """Run the flow and give its items, without a loop where that is possible, else from one on a thread."""
+        from streamflow.flows.blocking import iterate
+
+        return iterate(self)
+
+    def run(self, **_: Any) -> NoReturn:
+        """Raise FlowError: this flow has no end yet."""
+        raise FlowError(
+            "run(): this flow has no end, so its items would go nowhere; write flow.to(sink).run(), or await "
+            "flow.collect(), .count() or .first()"
+        )
+
+    run_sync = start = run
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def explain(self) -> str:
+        """Return the plan as a readable tree, as if the flow ended here."""
+        return self.to(None).explain()
+
+    def to_mermaid(self) -> str:
+        """Return the plan as a Mermaid flowchart."""
+        return self.to(None).to_mermaid()
+
+    def _repr_html_(self) -> str:
+        return self.to(None)._repr_html_()
+
+    def __repr__(self) -> str:
+        labels = [part.what.label for part in Graph((self._part,)).parts()]
+        return f"<Flow {' → '.join(labels if len(labels) < 8 else [*labels[:3], '…', *labels[-3:]])}>"
+
+
+class _Truth:
+    """Make True or False of what a predicate returns."""
+
+    def __init__(self, predicate: Callable[[Any], Any]) -> None:
+        self._predicate = predicate
+        self.__name__ = name_of(predicate)
+
+    def __call__(self, item: Any) -> Any:
+        result = self._predicate(item)
+        return result if isawaitable(result) else bool(result)
+
+
+def flow(source: object) -> Flow[Any]:
+    """Begin a flow at `source`: a path, an iterable, an async iterable, a function that returns one, or a Source."""
+    if isinstance(source, Flow):
+        raise FlowError("flow(flow): this is a Flow already; go on with its methods")
+    return Flow(Part(as_source(source)))
+
+
+def merge(*flows: Flow[T], name: str | None = None) -> Flow[T]:
+    """Interleave flows by arrival, each in its own order; the result ends when all have ended."""
+    return _join(Merge(name), "merge", flows)
+
+
+def zip(*flows: Flow[Any], strict: bool = False, name: str | None = None) -> Flow[tuple[Any, ...]]:
+    """Join the n-th items of all flows into tuples; end at the shortest, or fail there if `strict`."""
+    return _join(Zip(strict, name), "zip", flows)
+
+
+def concat(*flows: Flow[T], name: str | None = None) -> Flow[T]:
+    """Hand on the first flow whole, then the next, and so on."""
+    return _join(Concat(name), "concat", flows)
+
+
+def _join(operator: Operator, word: str, flows: tuple[Flow[Any], ...]) -> Flow[Any]:
+    if not flows:
+        raise FlowError(f"{word}(): give at least one flow")
+    for one in flows:
+        if not isinstance(one, Flow):
+            raise FlowError(f"{word}(...): expected flows, got {type(one).__name__}; begin one with sf.flow(...)")
+    return Flow(Part(operator, tuple(one._part for one in flows)))
+
+
+def _add_one(count: int, _: object) -> int:
+    return count + 1
+
+
+def _require_plain(function: Callable[..., Any], operator: str) -> None:
+    require_callable(function, operator)
+    require_sync(function, operator)
+
+
+def _whole(what: str, number: object, least: int) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
+        raise FlowError(f"{what}: {number!r} is not a whole number from {least} on")
+    return number
+
+
+def _seconds(what: str, seconds: float) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
+        raise FlowError(f"{what}: {seconds!r} is not a number of seconds above 0")
+    return float(seconds)

@@ -1,0 +1,90 @@
+"""What a user may write for a source or a sink, and the object that it means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, Iterable
+from typing import Any
+
+from streamflow.model.errors import FlowError
+from streamflow.model.interfaces import Sink, Source
+from streamflow.model.policies import DeadLetters
+
+
+def as_source(source: object) -> Source[Any]:
+    """Return the Source that `source` means: itself, a path, an iterable, an async iterable, or a factory of one.
+
+    Raises FlowError for anything else.
+    """
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        from streamflow.sources.registry import resolve
+
+        return resolve(source)
+    if isinstance(source, AsyncIterable):
+        from streamflow.sources.async_iterable import AsyncIterable as AsyncSource
+
+        return AsyncSource(source)
+    if callable(source) and not isinstance(source, Iterable):
+        return _from_factory(source)
+    if isinstance(source, Iterable):
+        from streamflow.sources.iterable import Iterable as IterableSource
+
+        return IterableSource(source)
+    raise FlowError(
+        f"flow({source!r}): cannot take items from {type(source).__name__}; give a path, an iterable, an async iterable, "
+        f"a function that returns one, or a Source"
+    )
+
+
+def _from_factory(factory: Any) -> Source[Any]:
+    import inspect
+
+    from streamflow.sources.async_iterable import AsyncIterable as AsyncSource
+    from streamflow.sources.iterable import Iterable as IterableSource
+
+    if inspect.isasyncgenfunction(factory):
+        return AsyncSource(factory)
+    if inspect.iscoroutinefunction(factory):
+        raise FlowError(
+            f"flow({getattr(factory, '__name__', factory)}): a coroutine function gives one value; "
+            f"write it with yield, or pass an async iterable"
+        )
+    return IterableSource(factory)
+
+
+def as_sink(sink: object) -> Sink[Any]:
+    """Return the Sink that `sink` means: itself, a path, a list to fill, a function to call, or None for nowhere.
+
+    Raises FlowError for anything else.
+    """
+    if isinstance(sink, Sink):
+        return sink
+    if isinstance(sink, (str, os.PathLike)):
+        from streamflow.sinks.registry import resolve
+
+        return resolve(sink)
+    if isinstance(sink, list):
+        from streamflow.sinks.lists import ListSink
+
+        return ListSink(sink)
+    if sink is None:
+        from streamflow.sinks.null import Null
+
+        return Null()
+    if callable(sink):
+        from streamflow.sinks.callables import CallableSink
+
+        return CallableSink(sink)
+    raise FlowError(
+        f"to({sink!r}): cannot give items to {type(sink).__name__}; give a path, a list, a function or a Sink"
+    )
+
+
+def dead_letter(sink: object) -> DeadLetters:
+    """Set failed items aside in `sink` (a path, a function, a list or a Sink), one `DeadLetter` each.
+
+    A sink that encodes gets them as plain values, what cannot be encoded as its `repr`.
+    """
+    return DeadLetters(as_sink(sink))

@@ -1,0 +1,109 @@
+"""Which stage or edge a run waits for, in one sentence that says why and what would help. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streamflow.model.statistics import EdgeStatistics, RunStatistics, StageStatistics
+
+#: Shares of the elapsed time below which nothing is called a bottleneck.
+NOTABLE = 0.15
+
+
+def bottleneck(statistics: RunStatistics) -> str:
+    """Name what limited (or limits) the run."""
+    elapsed = statistics.elapsed
+    if not statistics.stages or elapsed <= 0:
+        return "nothing has run yet"
+    # A dead-letter sink or an idle branch never limits anything: look at those that had something to do.
+    stages = [stage for stage in statistics.stages if stage.received]
+    if not stages:
+        return "no item has arrived yet: the sources have given nothing"
+    for judge in (_saturated, _throttled, _waiting_source, _slow_sink, _busiest):
+        verdict = judge(stages, elapsed)
+        if verdict:
+            return verdict + _full_edge(statistics.edges)
+    return "nothing was saturated: the run had little to do for its time"
+
+
+def _saturated(stages: list[StageStatistics], elapsed: float) -> str:
+    """A concurrent stage whose calls fill its limit: only more at once, or faster calls, would help."""
+    found = [s for s in stages if s.kind == "concurrent" and s.busy / elapsed > 0.5 and s.starved / elapsed < 0.5]
+    if not found:
+        return ""
+    worst = max(found, key=lambda s: s.busy - s.starved - s.blocked)
+    if worst.blocked / elapsed > 0.3:
+        return ""
+    each = worst.busy * worst.concurrency / max(worst.passed + worst.failed, 1)
+    return (
+        f"stage {worst.name!r}: it was awaiting calls {_share(worst.busy, elapsed)} of the time, with {worst.concurrency:,} "
+        f"at once and about {_duration(each)} each; a higher concurrency (or 'auto') would help if the other side can take it"
+    )
+
+
+def _throttled(stages: list[StageStatistics], elapsed: float) -> str:
+    for stage in stages:
+        idle = elapsed - stage.busy - stage.starved - stage.blocked
+        if stage.kind == "throttle" and idle / elapsed > 0.5:
+            return f"stage {stage.name!r}: it lets no more pass, as it was asked to"
+    return ""
+
+
+def _waiting_source(stages: list[StageStatistics], elapsed: float) -> str:
+    sources = [s for s in stages if s.kind == "source"]
+    worst = max(sources, key=lambda s: s.starved, default=None)
+    busiest = max(s.busy for s in stages)
+    if worst is None or worst.starved / elapsed < 0.5 or busiest > worst.starved:
+        return ""
+    return (
+        f"source {worst.name!r}: the run waited for input {_share(worst.starved, elapsed)} of the time; "
+        f"a faster source would help, nothing in the flow would"
+    )
+
+
+def _slow_sink(stages: list[StageStatistics], elapsed: float) -> str:
+    sinks = [s for s in stages if s.kind == "sink"]
+    worst = max(sinks, key=lambda s: s.busy, default=None)
+    if worst is None or worst.busy / elapsed < 0.5:
+        return ""
+    return (
+        f"sink {worst.name!r}: writing took {_share(worst.busy, elapsed)} of the time; "
+        f"larger batches before it (.batch), or a sink that takes several at once, would help"
+    )
+
+
+def _busiest(stages: list[StageStatistics], elapsed: float) -> str:
+    worst = max(stages, key=lambda s: s.busy)
+    if worst.busy / elapsed < NOTABLE:
+        return ""
+    each = worst.busy / max(worst.received, 1)
+    if worst.blocked > worst.busy and not any(s.kind == "concurrent" for s in stages):
+        return f"stage {worst.name!r}: it waited for what comes after it {_share(worst.blocked, elapsed)} of the time"
+    return (
+        f"stage {worst.name!r}: computing took {_share(worst.busy, elapsed)} of the time, about {_duration(each)} an item; "
+        f"a faster function would help, or moving it off the event loop"
+    )
+
+
+def _full_edge(edges: tuple[EdgeStatistics, ...]) -> str:
+    key: Callable[[EdgeStatistics], float] = lambda edge: edge.blocked  # noqa: E731
+    worst = max(edges, key=key, default=None)
+    if worst is None or worst.blocked == 0 or worst.high_water < worst.max_items // 2:
+        return ""
+    return f" (the edge {worst.name!r} was full for {_duration(worst.blocked)})"
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * min(part / whole, 1):.0f} %"
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds in the unit that fits.
+
+    >>> _duration(0.0000042)
+    '4.2 µs'
+    """
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.0f} ns"

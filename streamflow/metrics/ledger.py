@@ -1,0 +1,68 @@
+"""What one stage counts while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from streamflow.model.statistics import StageStatistics
+
+
+class Ledger:
+    """Hold the moving figures of one stage; times in seconds.
+
+    Whoever handles items adds to it once a batch. `passed` is counted by what leaves the stage, not worked out from the
+    others, so that `StageStatistics.conserved` can be false.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "blocked",
+        "busy",
+        "concurrency",
+        "dropped",
+        "drops",
+        "emitted",
+        "failed",
+        "in_flight",
+        "kind",
+        "name",
+        "operators",
+        "passed",
+        "received",
+        "retained",
+        "retried",
+        "starved",
+        "state",
+    )
+
+    def __init__(self, name: str, kind: str, operators: tuple[str, ...] = ()) -> None:
+        self.name, self.kind, self.operators = name, kind, operators
+        self.received = self.passed = self.dropped = self.failed = self.retained = 0
+        self.in_flight = self.abandoned = self.emitted = self.retried = 0
+        self.busy = self.starved = self.blocked = 0.0
+        self.concurrency = 1
+        self.state = "new"
+        self.drops: Mapping[str, int] = {}
+
+    def statistics(self) -> StageStatistics:
+        """Return the figures as they are now, frozen."""
+        return StageStatistics(
+            name=self.name,
+            kind=self.kind,
+            received=self.received,
+            passed=self.passed,
+            dropped=self.dropped,
+            failed=self.failed,
+            retained=self.retained,
+            in_flight=self.in_flight,
+            abandoned=self.abandoned,
+            emitted=self.emitted,
+            retried=self.retried,
+            busy=self.busy,
+            starved=self.starved,
+            blocked=self.blocked,
+            concurrency=self.concurrency,
+            state=self.state,
+            operators=self.operators,
+            drops=dict(self.drops),
+        )

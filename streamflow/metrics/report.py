@@ -1,0 +1,68 @@
+"""What a run leaves behind: the figures, and a sentence that says what limited it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from streamflow.metrics.bottleneck import bottleneck
+from streamflow.model.statistics import RunStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Hold the final statistics of a run; `state` is finished, drained, cancelled or failed."""
+
+    state: str
+    statistics: RunStatistics
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds from the opening of the first part to the closing of the last."""
+        return self.statistics.elapsed
+
+    @property
+    def peak_rss(self) -> int:
+        """Return the largest resident memory that was sampled, in bytes, of the whole process."""
+        return self.statistics.peak_rss
+
+    @property
+    def bottleneck(self) -> str:
+        """Return one sentence: which stage or edge limited the run, why, and what would help."""
+        return bottleneck(self.statistics)
+
+    @property
+    def items_in(self) -> int:
+        """Return how many items all sources have given."""
+        return sum(stage.received for stage in self.statistics.stages if stage.kind == "source")
+
+    @property
+    def failed(self) -> int:
+        """Return how many items failed, whatever was done about them."""
+        return sum(stage.failed for stage in self.statistics.stages)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        found: dict[str, Any] = asdict(self)
+        found["bottleneck"] = self.bottleneck
+        return found
+
+    def __str__(self) -> str:
+        rate = self.items_in / self.elapsed if self.elapsed else 0.0
+        lines = [
+            f"{self.state} after {self.elapsed:.2f} s: {self.items_in:,} items in ({rate:,.0f}/s), "
+            f"{self.failed:,} failed, peak memory {self.peak_rss / 2**20:.0f} MiB",
+        ]
+        for stage in self.statistics.stages:
+            lines.append(
+                f"  {stage.name}: {stage.received:,} received, {stage.passed:,} passed, {stage.dropped:,} dropped, "
+                f"{stage.failed:,} failed; busy {stage.busy:.2f} s, starved {stage.starved:.2f} s, "
+                f"blocked {stage.blocked:.2f} s"
+            )
+        latency = self.statistics.latency
+        if latency.count:
+            lines.append(
+                f"  latency: p50 {latency.p50 * 1e3:.2f} ms, p95 {latency.p95 * 1e3:.2f} ms, p99 {latency.p99 * 1e3:.2f} ms"
+            )
+        lines.append(f"  bottleneck: {self.bottleneck}")
+        return "\n".join(lines)

@@ -1,0 +1,15 @@
+"""A consistent cut through a run: what each stage remembered when one barrier passed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Hold the parts of one checkpoint by stage name: source positions, operator states, what sinks prepared."""
+
+    epoch: int
+    parts: Mapping[str, Any]

@@ -1,0 +1,58 @@
+"""What can go wrong: one root, one class for each reaction a caller may have."""
+
+from __future__ import annotations
+
+
+class StreamflowError(Exception):
+    """Stand at the root of every error that streamflow itself raises."""
+
+
+class FlowError(StreamflowError):
+    """Say that a flow was described in a way that cannot work: mend the description."""
+
+
+class RecordError(StreamflowError):
+    """Say that one record of an input cannot be read: mend or skip that record.
+
+    `record` holds what was read of it (cut to a few hundred bytes).
+    """
+
+    def __init__(self, message: str, record: object = None) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+class BufferOverflow(StreamflowError):
+    """Say that an edge with `overflow="fail"` was full."""
+
+
+class InboxClosed(StreamflowError):
+    """Say that an item was sent to an inbox that takes no more."""
+
+
+class InboxFull(StreamflowError):
+    """Say that `send_nowait` met a full inbox: wait with `send`, or shed load."""
+
+
+class NoResult(StreamflowError):
+    """Say that an item asked through an inbox left the flow without a result: it was dropped or the run ended."""
+
+
+class ItemTimeout(StreamflowError, TimeoutError):
+    """Say that one attempt on one item, or the gap between two items, took longer than its `timeout`."""
+
+
+class TooManyFailures(StreamflowError):
+    """Say that a stage, source or sink skipped more failures than its `max_failures` allows."""
+
+
+class FlowDeadlock(StreamflowError):
+    """Say that stages wait for each other in a circle, so that nothing can ever move again."""
+
+
+class FlowHung(StreamflowError):
+    """Say that something of a run would not end by its deadline; the message names what, and where it stood."""
+
+
+class RunCancelled(StreamflowError):
+    """Say that a run was cancelled through its handle before it had finished."""

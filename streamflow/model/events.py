@@ -1,0 +1,73 @@
+"""What a run tells its `on_event` callback, in the past tense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Be something that has happened in a run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """All sources and sinks are open, and data flows."""
+
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded(Event):
+    """Nothing of the run is left; `state` says how it ended and `report` holds the figures."""
+
+    state: str
+    report: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused(Event):
+    """The sources read no more, until the run is resumed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(Event):
+    """The sources read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDraining(Event):
+    """The sources have been told to end, and what is under way flows out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageFailed(Event):
+    """A stage ended with an error, which its run will raise once the rest has emptied."""
+
+    stage: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStalled(Event):
+    """Data waited and nothing moved for `seconds`; `report` names edges, stages and stacks."""
+
+    seconds: float
+    report: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopHeld(Event):
+    """One call of a user's function held the event loop for `seconds`."""
+
+    stage: str
+    seconds: float
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointCommitted(Event):
+    """Every stage has delivered its part of checkpoint `epoch`, and the sinks have committed."""
+
+    epoch: int

@@ -1,0 +1,65 @@
+"""A failed item, as it is set aside or told to the caller."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from streamflow.model.positions import Position, Span
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Hold one failed item with all that is needed to understand it and to send it through again.
+
+    `item` is what the failing operator was given; `index` the ordinal (from 0) of the item at its stage's input;
+    `time` is in seconds since the epoch.
+    """
+
+    item: Any
+    stage: str
+    operator: str
+    index: int
+    position: Position | Span | None
+    exception: str
+    message: str
+    traceback: str
+    attempts: int
+    time: float
+    emitted: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        error: BaseException,
+        item: Any,
+        stage: str,
+        operator: str,
+        index: int,
+        position: Position | Span | None,
+        time: float,
+        attempts: int = 1,
+        emitted: int = 0,
+    ) -> DeadLetter:
+        """Build the record of `error`, which `operator` raised for `item`."""
+        kind = type(error)
+        return cls(
+            item=item,
+            stage=stage,
+            operator=operator,
+            index=index,
+            position=position,
+            exception=f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+            message=str(error),
+            traceback="".join(traceback.format_exception(error)),
+            attempts=attempts,
+            time=time,
+            emitted=emitted,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, `item` untouched."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        found["position"] = None if self.position is None else asdict(self.position)
+        return found

@@ -1,0 +1,303 @@
+"""Every interface of streamflow on one page: what a third party implements to add a part.
+
+A part comes in two shapes. The *description* (`Source`, `Sink`) is a frozen, keyword-only dataclass: cheap, reusable,
+what a user or a configuration file writes. Its `open()` gives the *live* one (`Reader`, `Writer`), which belongs to a
+single run and is always closed by it.
+
+Time is not an interface here: the running event loop is the clock, so a test that runs on a virtual loop
+(`streamflow.testing`) drives every part without a fake.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+from streamflow.model.errors import RecordError
+from streamflow.model.policies import FAIL, ErrorPolicy, Retry
+from streamflow.model.positions import Position
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Block(ABC):
+    """Hold consecutive records of a source that are not decoded yet.
+
+    The engine iterates `raw()` inside the generated function that also decodes and processes each record, so that
+    a record lives only for that moment.
+    """
+
+    __slots__ = ()
+
+    #: A record after those of this block that could not even be framed (too long, cut off), or None.
+    broken: RecordError | None = None
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of raw records (a broken one is not counted)."""
+
+    @abstractmethod
+    def raw(self) -> Iterator[bytes]:
+        """Return a fresh iterator over the raw records, each with its line end if it had one."""
+
+    @abstractmethod
+    def consumed(self, raw: Iterator[bytes]) -> int:
+        """Return how many records `raw` has handed out so far."""
+
+    @abstractmethod
+    def position(self, index: int) -> Position:
+        """Return the position of record `index`; `len(self)` is the place after the last, where `broken` is."""
+
+
+class Reader(ABC, Generic[T_co]):
+    """Read one source, live. A reader belongs to one run; its methods are never called concurrently."""
+
+    @abstractmethod
+    async def read(self, limit: int) -> Sequence[T_co] | Block | None:
+        """Return from 1 to `limit` items, waiting for the first of them only; None at the end.
+
+        A batch is what is there: waiting to fill it is a defect. Cancelling `read` must not lose an item. A reader
+        of blocks may take `limit` as a hint of records.
+        """
+
+    @abstractmethod
+    def position(self) -> Position:
+        """Return the position of the next item that `read` will return."""
+
+    async def seek(self, position: Position) -> None:
+        """Go on from `position`, which an earlier reader of the same source returned."""
+        raise RecordError(f"{type(self).__name__} cannot seek to {position}: this source cannot be replayed")
+
+    def drain(self) -> bool:
+        """Take nothing more in; tell whether `read` has items that were received already, to be read until None.
+
+        Called between reads, or after a `read` was cancelled, when a run drains; a source that keeps its items until
+        they are read (a file, an iterator) has nothing to do.
+        """
+        return False
+
+    async def close(self) -> None:
+        """Release everything; called exactly once, also after an error or a cancellation."""
+        return None
+
+
+class PullReader(Reader[T_co]):
+    """Be a reader that never waits, so that the synchronous driver can use it too."""
+
+    @abstractmethod
+    def pull(self, limit: int) -> Sequence[T_co] | None:
+        """Do what `read` does, without a loop."""
+
+    async def read(self, limit: int) -> Sequence[T_co] | None:
+        """Pull: there is nothing to wait for."""
+        return self.pull(limit)
+
+    def release(self) -> None:
+        """Do what `close` does, without a loop."""
+        return None
+
+    async def close(self) -> None:
+        """Release: there is nothing to wait for."""
+        self.release()
+
+
+class Source(ABC, Generic[T_co]):
+    """Describe where items come from. Implementations are frozen, keyword-only dataclasses."""
+
+    #: What happens to a record that this source cannot read or decode.
+    errors: ErrorPolicy = FAIL
+
+    @property
+    def bounded(self) -> bool:
+        """Tell whether the source ends by itself."""
+        return True
+
+    @property
+    def replayable(self) -> bool:
+        """Tell whether a reader can `seek`, so that a failed run can go on from a checkpoint."""
+        return False
+
+    @property
+    def decode(self) -> Callable[[bytes], Any] | None:
+        """Return the function that makes an item of a raw record, if `open` gives a reader of blocks.
+
+        It runs inside the fused stage and raises ValueError (or a subclass) for a bad record.
+        """
+        return None
+
+    @property
+    def label(self) -> str:
+        """Return the name shown for this source where the user gave none."""
+        return type(self).__name__
+
+    @abstractmethod
+    async def open(self) -> Reader[T_co]:
+        """Open the source for one run."""
+
+
+class Writer(ABC, Generic[T_contra]):
+    """Write to one sink, live. A writer belongs to one run; its methods are never called concurrently.
+
+    The way to the end: `write`* → `prepare(epoch)` → `commit(epoch)`, repeated; then `finish()` after success or
+    `abort()` after anything else; then `close()`.
+    """
+
+    #: Items of the latest batch that `write` took before it raised.
+    written: int = 0
+
+    @abstractmethod
+    async def write(self, batch: Sequence[T_contra]) -> None:
+        """Take a batch, in order. On an error, the items before the one that failed count as written: `written`."""
+
+    async def flush(self) -> None:
+        """Make what was written visible to a reader of the output as far as the sink does that at all."""
+        return None
+
+    async def prepare(self, epoch: int) -> Any:
+        """Make everything written so far durable, invisible or not, and return what `commit` needs after a crash."""
+        await self.flush()
+        return None
+
+    async def commit(self, epoch: int) -> None:
+        """Make what `prepare(epoch)` secured visible; may be called again after a crash."""
+        return None
+
+    async def abort(self) -> None:
+        """Undo what was never committed: nothing half-written may bear the final name."""
+        return None
+
+    async def finish(self) -> None:
+        """Complete the output: everything is written, make it durable and visible under its final name."""
+        await self.flush()
+
+    async def close(self) -> None:
+        """Release everything; called exactly once, after `finish` or `abort`."""
+        return None
+
+
+class InlineWriter(Writer[T_contra]):
+    """Be a writer whose `put` is called from inside the fused stage, once an item, and must not block."""
+
+    @property
+    def pending(self) -> int:
+        """Return the bytes that `put` has taken and `settle` has not written yet; read once a slice."""
+        return 0
+
+    #: The pending bytes from which the engine awaits `settle` before it goes on.
+    high_water: int = 1 << 62
+
+    @abstractmethod
+    def put(self, item: T_contra, /) -> object:
+        """Take one item. The engine binds this method once, before the first item."""
+
+    async def settle(self) -> None:
+        """Write what `put` has gathered; called between batches, when `pending` has reached `high_water`."""
+        return None
+
+    async def write(self, batch: Sequence[T_contra]) -> None:
+        """Put each item, then settle."""
+        self.written = 0
+        for item in batch:
+            self.put(item)
+            self.written += 1
+        if self.pending:
+            await self.settle()
+
+
+class Sink(ABC, Generic[T_contra]):
+    """Describe where items go. Implementations are frozen, keyword-only dataclasses."""
+
+    #: What happens to an item that this sink cannot encode or write.
+    errors: ErrorPolicy = FAIL
+    #: How often an item is written again before that; it makes the engine write one item at a time.
+    retry: Retry | None = None
+
+    @property
+    def wants_positions(self) -> bool:
+        """Tell whether the writer takes pairs `(item, position)`; such a sink is not inline."""
+        return False
+
+    @property
+    def inline(self) -> bool:
+        """Tell whether `open` gives an `InlineWriter`, so that the sink can be fused into the stage before it."""
+        return False
+
+    @property
+    def encode(self) -> Callable[[Any], bytes] | None:
+        """Return the function that makes bytes of an item before it reaches the writer, if there is one.
+
+        It runs inside the fused stage, so that the writer is handed bytes.
+        """
+        return None
+
+    @property
+    def label(self) -> str:
+        """Return the name shown for this sink where the user gave none."""
+        return type(self).__name__
+
+    @abstractmethod
+    async def open(self, bounded: bool) -> Writer[Any]:
+        """Open the sink for one run; `bounded` tells whether the flow that feeds it ends by itself."""
+
+
+class Codec(ABC, Generic[T]):
+    """Turn items into bytes and back. A codec is stateless and safe to share between runs."""
+
+    @abstractmethod
+    def decode(self, record: bytes) -> T:
+        """Return the item in one framed record (its line end may still be there); raise ValueError if it is bad."""
+
+    @abstractmethod
+    def encode(self, item: T) -> bytes:
+        """Return one framed record, line end included; raise TypeError or ValueError if the item has no such form."""
+
+
+class State(ABC):
+    """Be what one operator remembers during a run.
+
+    `snapshot` is called while nothing is in the operator's hands; what it returns is never changed afterwards.
+    """
+
+    __slots__ = ()
+
+    #: Items that were received and are still held (a partial batch).
+    retained: int = 0
+    #: True once the operator wants no more input and has nothing more to give.
+    finished: bool = False
+
+    @abstractmethod
+    def snapshot(self) -> Any:
+        """Return what `restore` needs to go on from here."""
+
+    @abstractmethod
+    def restore(self, snapshot: Any) -> None:
+        """Become what `snapshot` described."""
+
+    def flush(self) -> list[Any]:
+        """Return what was held back, at a regular end of the input."""
+        return []
+
+
+class Operator(ABC):
+    """Describe one step between a source and a sink. Implementations are frozen dataclasses."""
+
+    name: str | None
+    errors: ErrorPolicy = FAIL
+
+    @property
+    def label(self) -> str:
+        """Return the name shown for this operator where the user gave none."""
+        return self.name or type(self).__name__.lower()
+
+    @property
+    def multiplies(self) -> bool:
+        """Tell whether one item in may be none or several out, so that joining this path by `zip` could starve."""
+        return self.errors.drops
+
+    @property
+    def repeatable(self) -> bool:
+        """Tell whether the output depends on the items alone, not on time, arrival or concurrency."""
+        return True

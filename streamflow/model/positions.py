@@ -1,0 +1,69 @@
+"""Where an item came from: what `sf.position()` and an error's note name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Name the place of one item in its source.
+
+    `source` is a path or the source's name; `index` its ordinal from 0 where the source counts items;
+    `line` (from 1) and `offset` (bytes from the start of the decoded stream) where it is a file.
+    """
+
+    source: str
+    index: int | None = None
+    line: int | None = None
+    offset: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.source]
+        if self.line is not None:
+            parts.append(f"line {self.line:,}")
+        if self.offset is not None:
+            parts.append(f"byte {self.offset:,}")
+        if self.index is not None:
+            parts.append(f"item {self.index:,}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Name the stretch of a source from which a batch came, where the exact place was not tracked."""
+
+    first: Position
+    last: Position
+
+    def __str__(self) -> str:
+        return f"between {self.first} and {self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Name the places of all items in one list that `batch` has made of them."""
+
+    positions: tuple[Position | Span | Gathered | None, ...]
+
+    def nth(self, index: int) -> Position | Span | Gathered | None:
+        """Return the place of the item that stood at `index`, the last one's beyond the end."""
+        return self.positions[min(index, len(self.positions) - 1)]
+
+    def __str__(self) -> str:
+        return f"{len(self.positions)} items, from {self.positions[0]} to {self.positions[-1]}"
+
+
+class Answerable(ABC):
+    """Be a position at whose other end somebody waits for what becomes of the item."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def answer(self, result: object) -> None:
+        """Tell them the result."""
+
+    @abstractmethod
+    def reject(self, error: BaseException) -> None:
+        """Tell them that the item failed."""

@@ -1,0 +1,123 @@
+"""Frozen figures of a run: what each stage and edge has seen, and what the whole has used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeStatistics:
+    """Count what went over one edge: `sent = received + overflowed + queued + abandoned`. `blocked` is in seconds."""
+
+    name: str
+    sent: int = 0
+    received: int = 0
+    overflowed: int = 0
+    abandoned: int = 0
+    queued: int = 0
+    queued_bytes: int = 0
+    max_items: int = 0
+    max_bytes: int = 0
+    high_water: int = 0
+    blocked: float = 0.0
+
+    @property
+    def conserved(self) -> bool:
+        """Tell whether every item that was sent is accounted for."""
+        return self.sent == self.received + self.overflowed + self.queued + self.abandoned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStatistics:
+    """Count what one stage did.
+
+    `received = passed + dropped + failed + retained + in_flight + abandoned`. `emitted` is counted apart, since
+    `flat_map` multiplies and `batch` gathers. Times are in seconds: `busy` computing or awaiting the user's
+    functions, `starved` waiting for input, `blocked` waiting for room downstream.
+    """
+
+    name: str
+    kind: str
+    received: int = 0
+    passed: int = 0
+    dropped: int = 0
+    failed: int = 0
+    retained: int = 0
+    in_flight: int = 0
+    abandoned: int = 0
+    emitted: int = 0
+    retried: int = 0
+    busy: float = 0.0
+    starved: float = 0.0
+    blocked: float = 0.0
+    concurrency: int = 1
+    state: str = "new"
+    operators: tuple[str, ...] = ()
+    drops: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def conserved(self) -> bool:
+        """Tell whether every item that was received is accounted for."""
+        known = self.passed + self.dropped + self.failed + self.retained + self.in_flight + self.abandoned
+        return self.received == known
+
+
+_Named = TypeVar("_Named", EdgeStatistics, StageStatistics)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Give quantiles, in seconds, of the time that probes took from a source to a sink."""
+
+    count: int = 0
+    p50: float = 0.0
+    p95: float = 0.0
+    p99: float = 0.0
+    max: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Hold what the sampling task saw at one moment; bytes, per cent of one core, seconds since the run's start."""
+
+    at: float
+    rss: int
+    cpu_percent: float
+    threads: int
+    descriptors: int
+    loop_lag: float
+    in_flight: int
+    queued: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatistics:
+    """Hold the figures of a run at one moment; `elapsed` in seconds, `rss` and `peak_rss` in bytes."""
+
+    state: str
+    elapsed: float
+    stages: tuple[StageStatistics, ...]
+    edges: tuple[EdgeStatistics, ...]
+    latency: Latency = Latency()
+    rss: int = 0
+    peak_rss: int = 0
+    loop_lag: float = 0.0
+    history: tuple[Sample, ...] = ()
+
+    def stage(self, name: str) -> StageStatistics:
+        """Return the figures of the stage `name`; KeyError names those there are."""
+        return _named(self.stages, name)
+
+    def edge(self, name: str) -> EdgeStatistics:
+        """Return the figures of the edge `name`; KeyError names those there are."""
+        return _named(self.edges, name)
+
+
+def _named(found: tuple[_Named, ...], name: str) -> _Named:
+    for one in found:
+        if one.name == name:
+            return one
+    raise KeyError(f"{name!r}: there is only {', '.join(repr(one.name) for one in found)}")

@@ -1,0 +1,127 @@
+"""`map`, `filter` and `tap`: one call of the user's function an item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from streamflow.model.errors import FlowError
+from streamflow.model.interfaces import Operator
+from streamflow.model.policies import FAIL, ErrorPolicy, Retry
+from streamflow.operators.callables import is_async, name_of, require_callable
+from streamflow.operators.element import DROPPED, ElementOperator
+
+Kind = Literal["map", "filter", "tap"]
+Concurrency = int | Literal["auto"]
+_LINES = {"map": "x = f(x)", "filter": "if not f(x): DROP", "tap": "f(x)"}
+
+
+@dataclass(frozen=True, eq=False)
+class Apply(ElementOperator):
+    """Call a plain function on each item: `map` hands on its result, `filter` obeys it, `tap` ignores it."""
+
+    kind: Kind
+    call: Callable[..., Any]
+    name: str | None = None
+    errors: ErrorPolicy = FAIL
+    with_position: bool = False
+
+    @property
+    def label(self) -> str:
+        """Return `kind(function)`, or the user's name."""
+        return self.name or f"{self.kind}({name_of(self.call)})"
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """Return the user's function."""
+        return self.call
+
+    @property
+    def drops(self) -> bool:
+        """Tell whether this is a filter."""
+        return self.kind == "filter"
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return the generated form."""
+        return (_LINES[self.kind],)
+
+    def apply(self, item: Any, state: Any, call: Callable[..., Any]) -> Any:
+        """Do the same, interpreted."""
+        result = call(item)
+        if self.kind == "map":
+            return result
+        return item if self.kind == "tap" or result else DROPPED
+
+
+@dataclass(frozen=True, eq=False)
+class ConcurrentApply(Operator):
+    """Call a function with up to `concurrency` items under way at once; an async one is awaited.
+
+    `timeout` is in seconds per attempt. `resource` opens a context manager once a run, whose value is the function's
+    second argument.
+    """
+
+    kind: Kind
+    call: Callable[..., Any]
+    name: str | None = None
+    errors: ErrorPolicy = FAIL
+    with_position: bool = False
+    concurrency: Concurrency = 1
+    ordered: bool = True
+    retry: Retry | None = None
+    timeout: float | None = None
+    resource: Callable[[], Any] | None = None
+
+    @property
+    def label(self) -> str:
+        """Return `kind(function)`, or the user's name."""
+        return self.name or f"{self.kind}({name_of(self.call)})"
+
+    @property
+    def multiplies(self) -> bool:
+        """Tell whether an item may vanish here."""
+        return self.kind == "filter" or self.errors.drops
+
+    @property
+    def repeatable(self) -> bool:
+        """Tell whether the order of the output is the input's, and nothing depends on time."""
+        return (self.ordered or self.concurrency == 1) and not (self.errors.drops and self.timeout is not None)
+
+
+def apply_operator(
+    kind: Kind,
+    call: Callable[..., Any],
+    *,
+    name: str | None,
+    errors: ErrorPolicy,
+    concurrency: Concurrency,
+    ordered: bool,
+    retry: Retry | None,
+    timeout: float | None,
+    resource: Callable[[], Any] | None,
+    with_position: bool,
+) -> Operator:
+    """Choose the form that `call` and its options need; raise FlowError for what cannot work."""
+    require_callable(call, kind)
+    if concurrency != "auto" and (not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1):
+        raise FlowError(f"{kind}(concurrency={concurrency!r}): give a whole number from 1 on, or 'auto'")
+    if timeout is not None and timeout <= 0:
+        raise FlowError(f"{kind}(timeout={timeout!r}): give seconds above 0, or None for no limit")
+    asynchronous = is_async(call)
+    if not asynchronous and timeout is not None:
+        raise FlowError(
+            f"{kind}({name_of(call)}, timeout={timeout}): a plain function cannot be interrupted on the event loop; "
+            f"make it `async def`"
+        )
+    if not asynchronous and concurrency != 1:
+        raise FlowError(
+            f"{kind}({name_of(call)}, concurrency={concurrency}): a plain function on the event loop runs one item at "
+            f"a time; make it `async def`"
+        )
+    if resource is not None:
+        require_callable(resource, f"{kind}(resource=...)")
+    if asynchronous or retry is not None or resource is not None:
+        return ConcurrentApply(kind, call, name, errors, with_position, concurrency, ordered, retry, timeout, resource)
+    return Apply(kind, call, name, errors, with_position)

@@ -1,0 +1,39 @@
+"""Where items go: a file for each kind of sink. The names are handed on when they are first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamflow.sinks.callables import CallableSink
+    from streamflow.sinks.json_lines import JsonLines
+    from streamflow.sinks.lists import ListSink
+    from streamflow.sinks.null import Null
+    from streamflow.sinks.registry import resolve
+    from streamflow.sinks.stdout import Stdout
+    from streamflow.sinks.text_lines import TextLines
+
+__all__ = ["CallableSink", "JsonLines", "ListSink", "Null", "Stdout", "TextLines", "resolve"]
+
+_HOMES = {
+    "CallableSink": "callables",
+    "JsonLines": "json_lines",
+    "ListSink": "lists",
+    "Null": "null",
+    "Stdout": "stdout",
+    "TextLines": "text_lines",
+    "resolve": "registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

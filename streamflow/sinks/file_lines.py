@@ -1,0 +1,65 @@
+"""Lines of a file, written in large pieces on a thread of the file's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TypeVar
+
+from streamflow.files.file_system import FileSystem
+from streamflow.files.local import LOCAL
+from streamflow.files.target import Target
+from streamflow.files.threads import FileThread
+from streamflow.model.errors import FlowError
+from streamflow.sinks.lines import LinesWriter
+from streamflow.sinks.policed import PolicedSink
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FileLines(PolicedSink[T]):
+    """Describe a file of lines.
+
+    The output of a flow that ends by itself is written under a temporary name in the same directory, and
+    replaces `path` when the run succeeds. That of a flow that does not is appended to `path` in place, whole
+    lines at a time.
+    """
+
+    path: str | os.PathLike[str]
+    _: KW_ONLY
+    files: FileSystem = field(default=LOCAL, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        path = os.fspath(self.path)
+        if not isinstance(path, str) or not path:
+            raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file")
+        object.__setattr__(self, "path", path)
+
+    @property
+    def inline(self) -> bool:
+        """Tell that its writer takes records one by one, at next to no cost."""
+        return True
+
+    @property
+    def label(self) -> str:
+        """Return the path."""
+        return os.fspath(self.path)
+
+    async def open(self, bounded: bool) -> LinesWriter:
+        """Open the file for one run; raise an OSError that names what is wrong."""
+        thread = FileThread(self.label)
+        opening = thread.submit(_open, self.files, self.label, bounded)
+        try:
+            return LinesWriter(await asyncio.shield(opening), thread)
+        except BaseException:
+            await thread.close()
+            if opening.done() and opening.exception() is None:
+                opening.result().discard()
+            raise
+
+
+def _open(files: FileSystem, path: str, complete: bool) -> Target:
+    return Target.open(files, path, complete=complete)

@@ -1,0 +1,118 @@
+"""Lines of a file, read in blocks on a thread of the file's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TypeVar
+
+from streamflow.files.file_system import FileSystem, InputFile
+from streamflow.files.local import LOCAL
+from streamflow.files.threads import FileThread
+from streamflow.model.errors import FlowError
+from streamflow.sources.lines import Blocks, LineReader, LineSource
+
+T = TypeVar("T")
+
+#: Bytes that are read at once.
+BLOCK = 1 << 20
+#: Seconds that `close` gives a read that hangs.
+GRACE = 1.0
+
+
+@dataclass(frozen=True)
+class FileLines(LineSource[T]):
+    """Describe a file of lines."""
+
+    path: str | os.PathLike[str]
+    _: KW_ONLY
+    files: FileSystem = field(default=LOCAL, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        path = os.fspath(self.path)
+        if not isinstance(path, str) or not path:
+            raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file")
+        object.__setattr__(self, "path", path)
+
+    @property
+    def replayable(self) -> bool:
+        """Tell that a file can be read again from any line."""
+        return True
+
+    @property
+    def label(self) -> str:
+        """Return the path."""
+        return os.fspath(self.path)
+
+    async def open(self) -> LineReader:
+        """Open the file for one run; raise an OSError that names what is wrong."""
+        thread = FileThread(self.label, grace=GRACE)
+        opening = thread.submit(_open, self.files, self.label)
+        try:
+            file, seekable = await asyncio.shield(opening)
+        except BaseException:
+            await thread.close()
+            if opening.done() and opening.exception() is None:
+                opening.result()[0].close()
+            raise
+        return self.reader(FileBlocks(file, thread, seekable))
+
+
+class FileBlocks(Blocks):
+    """Read blocks into two recycled buffers: one is filled while the lines of the other are at work."""
+
+    def __init__(self, file: InputFile, thread: FileThread, seekable: bool) -> None:
+        self._file = file
+        self._thread = thread
+        self.replayable = seekable
+        self._buffers = bytearray(BLOCK), bytearray(BLOCK)
+        self._filling: asyncio.Future[int] | None = None
+
+    async def next(self) -> tuple[bytearray, int]:
+        """Wait for the buffer that is being filled, and begin to fill the other one."""
+        filling = self._filling or self._fill()
+        try:
+            end = await asyncio.shield(filling)
+        except Exception:
+            self._filling = None  # the next call tries again
+            raise
+        full, empty = self._buffers
+        self._buffers = empty, full
+        self._filling = None
+        if end:
+            self._fill()
+        return full, end
+
+    async def seek(self, offset: int) -> None:
+        """Drop what was read ahead, and move."""
+        if not self.replayable:
+            await super().seek(offset)
+        await self._settled()
+        await self._thread.run(self._file.seek, offset)
+
+    def drain(self) -> bool:
+        """Tell whether a block has been read that nobody has seen."""
+        return self._filling is not None and self._filling.done()
+
+    async def close(self) -> None:
+        """Close the file behind the read that may be at work, then end the thread."""
+        closing = self._thread.submit(self._file.close)
+        await self._thread.close()
+        for future in (self._filling, closing):
+            if future is not None and future.done() and not future.cancelled():
+                future.exception()  # it was nobody's any more, and asyncio would complain about that
+
+    def _fill(self) -> asyncio.Future[int]:
+        self._filling = self._thread.submit(self._file.read_into, self._buffers[0])
+        return self._filling
+
+    async def _settled(self) -> None:
+        if self._filling is not None:
+            await asyncio.wait([self._filling])
+            self._filling = None
+
+
+def _open(files: FileSystem, path: str) -> tuple[InputFile, bool]:
+    return files.open_to_read(path), files.kind(path) == "file"

@@ -1,0 +1,28 @@
+"""The sources that a text can name."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from streamflow.files.registry import Registry
+from streamflow.model.interfaces import Source
+
+SOURCES = Registry(
+    "source",
+    "streamflow.sources",
+    parts={
+        "jsonl": "streamflow.sources.json_lines:JsonLines",
+        "text": "streamflow.sources.text_lines:TextLines",
+        "stdin": "streamflow.sources.stdin:Stdin",
+        "ticks": "streamflow.sources.ticks:Ticks",
+    },
+    suffixes={".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"},
+    whole={"-": "stdin"},
+)
+
+
+def resolve(text: str | os.PathLike[str]) -> Source[Any]:
+    """Return the source that `text` names by suffix, scheme or `-`; raise FlowError if there is none."""
+    source: Source[Any] = SOURCES.resolve(text)
+    return source
