@@ -39,9 +39,7 @@ def _line_encoding(encoding: str) -> str:
     except LookupError:
         raise FlowError(f"encoding={encoding!r}: Python knows no such encoding") from None
     if line_end != b"\n":
-        raise FlowError(
-            f"encoding={encoding!r}: lines are cut at the byte 0A, which ends no line there; convert first"
-        )
+        raise FlowError(f"encoding={encoding!r}: lines are cut at the byte 0A, which ends no line there; convert first")
     return encoding
 
 

@@ -32,17 +32,20 @@ class Turn:
 
     def spent(self) -> bool:
         """Tell whether this turn's budget is used up; the first to ask in a turn begins it."""
-        now = perf_counter()
         if not self.deadline:
-            self.deadline = now + self.max_stall
-            self._loop.call_soon(self._over)
+            self.begin()
             return bool(self._denied)
-        return now >= self.deadline
+        return perf_counter() >= self.deadline
+
+    def begin(self) -> None:
+        """Begin a turn, if none is under way: its end will be noticed, so that `number` changes."""
+        if not self.deadline:
+            self.deadline = perf_counter() + self.max_stall
+            self._loop.call_soon(self._over)
 
     async def wait(self, served: bool) -> None:
         """Wait for the next turn; `served` says whether the caller has worked in this one."""
-        if not self.deadline:
-            self.spent()
+        self.begin()
         future = self._loop.create_future()
         (self._served if served else self._denied).append(future)
         await future

@@ -46,9 +46,7 @@ class Registry:
         if separator:
             return self._find(scheme, self._schemes, name, f"the scheme {scheme + separator!r}")(name)
         suffix = os.path.splitext(name)[1].lower()
-        return self._find(suffix, self._suffixes, name, f"the suffix {suffix!r}" if suffix else "no suffix")(
-            name
-        )
+        return self._find(suffix, self._suffixes, name, f"the suffix {suffix!r}" if suffix else "no suffix")(name)
 
     def load(self, part: str) -> Any:
         """Return the class or function called `part`, importing it now."""

@@ -106,9 +106,7 @@ class _Call:
 
     __slots__ = ("answer", "arguments", "error", "function", "value")
 
-    def __init__(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], answer: asyncio.Future[Any]
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], answer: asyncio.Future[Any]) -> None:
         self.function = function
         self.arguments = arguments
         self.answer = answer

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 #: Seconds for which items that come without a wait are gathered before they are passed on.
 SLICE = 1e-3
+#: Items between two looks at the clock.
+STRIDE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,7 @@ class AsyncReader(Reader[T]):
         self._items: deque[T] = deque()
         self._wanted = 0
         self._draining = False
+        self._closing = False
         self._error: BaseException | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._demand: asyncio.Future[None] | None = None
@@ -117,12 +120,10 @@ class AsyncReader(Reader[T]):
         pump = self._pump
         if pump is None:
             return
-        self._draining = True
+        self._draining = self._closing = True
         pump.cancel()
         await asyncio.wait([pump])
-        error, self._error = self._error, None
-        if error is not None and not isinstance(error, asyncio.CancelledError):
-            raise error
+        self._raise_error()
 
     def _ask(self, limit: int) -> None:
         self._wanted = limit
@@ -155,7 +156,8 @@ class AsyncReader(Reader[T]):
         try:
             await self._gather()
         except BaseException as error:
-            self._error = error
+            if not (self._closing and isinstance(error, asyncio.CancelledError)):
+                self._error = error
         try:
             await self._awaited.close()
         except BaseException as error:
@@ -176,8 +178,11 @@ class AsyncReader(Reader[T]):
                 items.append(await following())
             except StopAsyncIteration:
                 return
-            _settle(self._arrival)
-            if perf_counter() - began >= SLICE:
+            if self._arrival is not None:
+                _settle(self._arrival)
+                self._arrival = None
+            # After the first item, so that slow ones come one by one, and then at times: a look costs half an item.
+            if len(items) % STRIDE == 1 and perf_counter() - began >= SLICE:
                 await asyncio.sleep(0)  # the reader, which was woken by the first of them, takes them now
                 began = perf_counter()
 
@@ -209,9 +214,7 @@ class _Awaited(Generic[T]):
     async def close(self) -> None:
         """Close an async generator, and whatever else a function opened for this run."""
         iterator, self._iterator = self._iterator, None
-        if iterator is None or not (
-            isinstance(iterator, AsyncGenerator) or not _is_async_iterable(self._items)
-        ):
+        if iterator is None or not (isinstance(iterator, AsyncGenerator) or not _is_async_iterable(self._items)):
             return
         close = getattr(iterator, "aclose", None)
         if callable(close):
@@ -242,9 +245,7 @@ def _require_async_iterable(items: object) -> None:
         return
     if not callable(items):
         hint = ": use Iterable for it" if hasattr(type(items), "__iter__") else ""
-        raise FlowError(
-            f"AsyncIterable({items!r}): expected an async iterable or a function that returns one{hint}"
-        )
+        raise FlowError(f"AsyncIterable({items!r}): expected an async iterable or a function that returns one{hint}")
     try:
         inspect.signature(items).bind()
     except TypeError as error:

@@ -73,9 +73,7 @@ class Inbox(Source[T]):
         """Put an item in; raise InboxFull if there is no place, or if others wait for one."""
         self._require_open()
         if self._senders or self._full():
-            raise InboxFull(
-                f"{self.name} is full with {self.capacity:,} items: await send(), or drop the item"
-            )
+            raise InboxFull(f"{self.name} is full with {self.capacity:,} items: await send(), or drop the item")
         self._put(item)
 
     def close(self) -> None:
@@ -94,9 +92,7 @@ class Inbox(Source[T]):
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
-        return (
-            f"<Inbox {self.name!r} {state}, {len(self):,} of {self.capacity:,}, {len(self._senders)} waiting>"
-        )
+        return f"<Inbox {self.name!r} {state}, {len(self):,} of {self.capacity:,}, {len(self._senders)} waiting>"
 
     def _full(self) -> bool:
         return len(self._items) + self._promised >= self.capacity

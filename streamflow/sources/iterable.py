@@ -121,9 +121,7 @@ class Pulled(Generic[T]):
         if not _is_iterable(made):
             if inspect.iscoroutine(made):
                 made.close()
-            raise FlowError(
-                f"{self._items!r} returned {type(made).__name__}, which is no iterable{_hint(made)}"
-            )
+            raise FlowError(f"{self._items!r} returned {type(made).__name__}, which is no iterable{_hint(made)}")
         return iter(made)
 
 
@@ -226,9 +224,7 @@ class IteratorReader(PullReader[T]):
         while self._index < wanted:
             skipped = sum(1 for _ in islice(iterator, min(LONGEST_STRIDE, wanted - self._index)))
             if not skipped:
-                raise RecordError(
-                    f"{self._label} ends at item {self._index:,}, before {position}: it has changed"
-                )
+                raise RecordError(f"{self._label} ends at item {self._index:,}, before {position}: it has changed")
             self._index += skipped
             if perf_counter() - turn > SLICE:
                 await asyncio.sleep(0)
@@ -257,19 +253,13 @@ def _require_iterable(items: object) -> None:
     if _is_iterable(items):
         return
     if not callable(items) or inspect.iscoroutinefunction(items):
-        raise FlowError(
-            f"Iterable({items!r}): expected an iterable or a function that returns one{_hint(items)}"
-        )
+        raise FlowError(f"Iterable({items!r}): expected an iterable or a function that returns one{_hint(items)}")
     if inspect.isasyncgenfunction(items):
-        raise FlowError(
-            f"Iterable({items!r}): this function makes an async iterable: use AsyncIterable for it"
-        )
+        raise FlowError(f"Iterable({items!r}): this function makes an async iterable: use AsyncIterable for it")
     try:
         inspect.signature(items).bind()
     except TypeError as error:
-        raise FlowError(
-            f"Iterable({items!r}): the function is called without arguments, but has a {error}"
-        ) from None
+        raise FlowError(f"Iterable({items!r}): the function is called without arguments, but has a {error}") from None
     except ValueError:
         return  # a builtin without a signature: the call will tell
 

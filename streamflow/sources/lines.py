@@ -40,9 +40,7 @@ class LineSource(Source[T]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "errors", ErrorPolicy(self.on_error, self.max_failures))
         if self.max_line_bytes < 1 or self.chunk < 1:
-            raise FlowError(
-                f"{type(self).__name__}: max_line_bytes and chunk are numbers of bytes, at least 1"
-            )
+            raise FlowError(f"{type(self).__name__}: max_line_bytes and chunk are numbers of bytes, at least 1")
 
     def reader(self, blocks: Blocks) -> LineReader:
         """Return the reader of the lines in `blocks`."""
@@ -54,9 +52,7 @@ class LineBlock(Block):
 
     __slots__ = ("_count", "_data", "_label", "_line", "_offset", "broken")
 
-    def __init__(
-        self, data: bytes, label: str, line: int, offset: int, broken: RecordError | None = None
-    ) -> None:
+    def __init__(self, data: bytes, label: str, line: int, offset: int, broken: RecordError | None = None) -> None:
         self.broken = broken
         self._data = data
         self._label = label

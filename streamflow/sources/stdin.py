@@ -51,9 +51,7 @@ class Stdin(LineSource[Any]):
     @property
     def decode(self) -> Callable[[bytes], Any]:
         """Return the decoder of the format."""
-        return (
-            JsonLinesCodec(self.type).decoder if self.format == "jsonl" else TextCodec(self.encoding).decode
-        )
+        return JsonLinesCodec(self.type).decoder if self.format == "jsonl" else TextCodec(self.encoding).decode
 
     async def open(self) -> LineReader:
         """Open for one run: a pipe or a terminal is watched by the loop, a file is read on a thread."""

@@ -166,9 +166,7 @@ class ThreadReader(Reader[T]):
         iterator = self._pulling.begin()
         for skipped in range(self._skip):
             if next(iterator, self) is self:
-                raise RecordError(
-                    f"{self._label} ends at item {skipped:,}, before item {self._skip:,}: it has changed"
-                )
+                raise RecordError(f"{self._label} ends at item {skipped:,}, before item {self._skip:,}: it has changed")
         while not self._stopping:
             try:
                 item = next(iterator)

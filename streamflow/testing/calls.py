@@ -85,9 +85,10 @@ class Life:
     """Watch the calls on one live part, and note what the contract forbids."""
 
     def __init__(self, log: CallLog, ends: bool) -> None:
+        """Begin a life; one that `ends` is to be finished or aborted before it is closed."""
         self.log = log
         self._number = log.opened + 1
-        self._ends = ends  # a writer is to be finished or aborted before it is closed
+        self._ends = ends
         self._running: list[str] = []
         self._done: set[str] = set()
 

@@ -29,7 +29,7 @@ _LOOKS = 3  # quiet looks in a row before time may go on: a thread that waits fo
 _RESOLUTION = time.get_clock_info("monotonic").resolution
 
 
-class LoopDeadlock(StreamflowError):  # noqa: N818  # named like FlowDeadlock
+class LoopDeadlock(StreamflowError):  # named like FlowDeadlock
     """Say that a virtual loop can never move again, or only ticks past its horizon, and name what hangs."""
 
 
@@ -49,6 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, *, seed: int | None = None, patience: float = 5.0, horizon: float = DAY) -> None:
+        """Make a loop at virtual time 0."""
         self._now = 0.0
         self._turns = 0
         self._horizon = horizon

@@ -15,7 +15,7 @@ from streamflow.engine.adaptive import AdaptiveLimit
 from streamflow.engine.attempts import Attempts, GaveUp
 from streamflow.engine.current import set_locator
 from streamflow.engine.failures import Failures
-from streamflow.engine.ordering import NOTHING, Ordered, Slot, Unordered
+from streamflow.engine.ordering import NOTHING, Ordered, Signal, Slot, Unordered
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
@@ -34,15 +34,6 @@ MAX_OUT = 1024
 _END: Final = object()
 
 
-class _Failure:
-    """Hold, in a slot, the error that ends the run once everything before it has left."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
 class ConcurrentStage(Stage):
     """Await a function for up to `concurrency` items at once and hand results on, in order if that was asked for."""
 
@@ -58,26 +49,31 @@ class ConcurrentStage(Stage):
         self._pairs = pairs
         self._items: Iterator[Any] = iter(())
         self._origin: Origin | None = None
-        self._under_way = 0
-        self._workers = 0
+        self._workers: set[asyncio.Task[None]] = set()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._hungry: asyncio.Future[None] | None = None
         self._ready: asyncio.Future[None] | None = None
         self._ended = False
         self._taking = True
         self._taken = 0
-        self._working: set[asyncio.Task[None]] = set()
+        self._failed_before = 0
         self._item_bytes = 0.0
-        self._since_sample = 0
-        self._since = 0.0
+        self._busy_since = 0.0
+        self._capacity = SLOTS_PER_ITEM * self.limit
+        self._free = self._capacity
 
     @property
-    def capacity(self) -> int:
-        """Return how many items may be under way or wait for their predecessors."""
-        slots = SLOTS_PER_ITEM * self.limit
+    def calls_under_way(self) -> int:
+        """Return how many workers have an item in their hands."""
+        return len(self._workers) - len(self._idle)
+
+    def _set_capacity(self) -> None:
+        """Work out how many items may be under way or wait for their predecessors."""
+        capacity = SLOTS_PER_ITEM * self.limit
         if self._item_bytes:
-            slots = min(slots, max(self.limit, int(MAX_WAITING_BYTES / self._item_bytes)))
-        return slots
+            capacity = min(capacity, max(self.limit, int(MAX_WAITING_BYTES / self._item_bytes)))
+        self._free += capacity - self._capacity
+        self._capacity = capacity
 
     # -- the three kinds of task ----------------------------------------------------------------------------------
 
@@ -101,16 +97,13 @@ class ConcurrentStage(Stage):
         channel = self.inputs[0]
         loop = asyncio.get_running_loop()
         while not self._ended:
-            message = await self.receive(channel)
-            self._accept(message)
-            if self._ended:
-                break
-            if not isinstance(message, Batch):
-                continue
-            self._hungry = loop.create_future()
-            self._wake_workers()
-            await self._hungry
-            self._hungry = None
+            if not self.order.fenced and not length_hint(self._items):
+                self._accept(await self.receive(channel))
+            else:
+                self._hungry = loop.create_future()
+                self._wake_workers()
+                await self._hungry
+                self._hungry = None
 
     def _accept(self, message: Batch | Marker) -> None:
         if isinstance(message, Batch):
@@ -126,41 +119,45 @@ class ConcurrentStage(Stage):
 
     def _next(self) -> Any:
         """Return the next item, reading on in the edge without waiting; `_END` if there is none now."""
-        if self.order.fenced or not self._taking:
-            return _END
         for item in self._items:
             return item
-        while not self._ended and self._hungry is not None and not self._hungry.done():
+        reader = self._hungry
+        if reader is None or reader.done() or not self._taking:
+            return _END  # the reader itself is at the edge
+        while not (self._ended or self.order.fenced):
             message = self.inputs[0].take_nowait()
             if message is None:
-                self._hungry.set_result(None)
                 break
             self._accept(message)
-            if self._ended:
-                self._hungry.set_result(None)
-            elif not isinstance(message, Batch):
-                if self.order.fenced:
-                    break
-                continue
-            else:
-                for item in self._items:
-                    return item
+            for item in self._items:
+                return item
+        reader.set_result(None)
         return _END
 
     def _wake_workers(self) -> None:
         """Let idle workers go on, and start new ones, as far as there is work and room."""
         there = length_hint(self._items) + self.inputs[0].queued
-        wanted = min(there, self.limit - self._under_way, self.capacity - len(self.order))
+        wanted = min(there, self._free, self.limit - self.calls_under_way)
         while self._idle and wanted > 0:
             future = self._idle.popleft()
             if not future.done():
+                self._note_busy()
                 future.set_result(None)
                 wanted -= 1
-        for _ in range(min(wanted, self.limit - self._workers)):
-            self._workers += 1
+        for _ in range(min(wanted, self.limit - len(self._workers))):
+            self._note_busy()
             worker = self._group.create_task(self._worker())
-            self._working.add(worker)
-            worker.add_done_callback(self._working.discard)
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    def _note_busy(self) -> None:
+        if not self._busy_since:
+            self._busy_since = perf_counter()
+
+    def _note_idle(self) -> None:
+        if self._busy_since and len(self._idle) >= len(self._workers):
+            self.ledger.busy += perf_counter() - self._busy_since
+            self._busy_since = 0.0
 
     def _release_workers(self) -> None:
         self._taking = False
@@ -170,30 +167,35 @@ class ConcurrentStage(Stage):
                 future.set_result(None)
 
     async def _worker(self) -> None:
-        """Take an item, fill its slot, take the next."""
-        order, call, turn, pairs = self.order, self._call, self.turn, self._pairs
+        """Take an item, fill its slot, take the next. This is the hot path: what can be is kept out of it."""
+        order, call, turn, pairs, adaptive = self.order, self._call, self.turn, self._pairs, self.adaptive
+        plain = self.operator.kind == "map" and not pairs
         loop = asyncio.get_running_loop()
         where: list[Any] = [None]
         set_locator(lambda: _position(where[0]))
         while True:
-            item = _END
-            if self._under_way < self.limit and len(order) < self.capacity:
+            item: Any = _END
+            if self._free > 0 and (adaptive is None or self.calls_under_way <= self.limit):
                 item = self._next()
             if item is _END:
                 if not self._taking:
                     return
                 future = loop.create_future()
                 self._idle.append(future)
+                self._note_idle()
                 await future
                 continue
             where[0] = self._origin
             if pairs:
                 item, where[0] = item
             slot = order.open()
+            self._free -= 1
             index = self._taken
-            self._taken += 1
+            self._taken = index + 1
+            if not turn.deadline:
+                turn.begin()
             turned = turn.number
-            began = self._begin()
+            began = perf_counter() if adaptive is not None else 0.0
             try:
                 result = await call(item)
             except Exception as error:
@@ -205,29 +207,26 @@ class ConcurrentStage(Stage):
                 # The user's function was cancelled by somebody else, or raised this itself: that is its failure.
                 self._failed(slot, item, index, error, where[0])
             else:
-                self._succeeded(slot, item, result, where[0])
-            finally:
-                self._done(began)
+                if not plain:
+                    result = self._value(item, result, where[0])
+                if order.close(slot, result):
+                    self._wake_emitter()
+                if not index % SAMPLE_EVERY:
+                    self._note_size(result)
+            if adaptive is not None:
+                self._adapt(adaptive, perf_counter() - began)
             if turn.number == turned:
                 # Nothing was waited for: a function that never waits must not hold the loop.
                 while turn.spent():
                     await turn.wait(served=True)
 
-    def _begin(self) -> float:
-        if not self._under_way:
-            self._since = perf_counter()
-        self._under_way += 1
-        return perf_counter() if self.adaptive is not None else 0.0
-
-    def _done(self, began: float) -> None:
-        if self.adaptive is not None and self.adaptive.observe(
-            perf_counter() - began, failed=False, under_way=self._under_way
-        ):
-            self.limit = self.ledger.concurrency = self.adaptive.limit
+    def _adapt(self, adaptive: AdaptiveLimit, seconds: float) -> None:
+        failed = self.ledger.failed + self.ledger.retried
+        if adaptive.observe(seconds, failed=failed > self._failed_before, under_way=self.calls_under_way):
+            self.limit = self.ledger.concurrency = adaptive.limit
+            self._set_capacity()
             self._wake_workers()
-        self._under_way -= 1
-        if not self._under_way:
-            self.ledger.busy += perf_counter() - self._since
+        self._failed_before = failed
 
     async def _emit(self) -> None:
         """Hand on what may leave, as one batch a wake-up, until the end has left."""
@@ -238,22 +237,17 @@ class ConcurrentStage(Stage):
                 self._ready = loop.create_future()
                 await self._ready
                 self._ready = None
-            out: list[Any] = []
-            marker: Any = None
-            while order.ready() and len(out) < MAX_OUT:
-                value = order.leave()
-                if value.__class__ is _Failure or isinstance(value, Marker):
-                    marker = value
-                    break
-                if value is not NOTHING:
-                    out.append(value)
+            out, freed, signal = order.leave(MAX_OUT)
+            self._free += freed
             await self._hand_on(out)
-            if isinstance(marker, _Failure):
-                raise marker.error
-            if isinstance(marker, EndOfStream):
+            if isinstance(signal, EndOfStream):
                 return
-            if marker is not None:
-                await self.pass_on(marker)
+            if isinstance(signal, Marker):
+                await self.pass_on(signal)
+                if self._hungry is not None and not self._hungry.done():
+                    self._hungry.set_result(None)  # the reader may go on behind a fence
+            elif signal is not None:
+                raise signal
             self._wake_workers()
 
     async def _hand_on(self, out: list[Any]) -> None:
@@ -273,20 +267,14 @@ class ConcurrentStage(Stage):
     def _make_call(self, resource: Any) -> Callable[[Any], Awaitable[Any]]:
         return Attempts(self.operator, resource, self.ledger, self.turn).call()
 
-    def _succeeded(self, slot: Slot, item: Any, result: Any, position: Any) -> None:
+    def _value(self, item: Any, result: Any, position: Any) -> Any:
+        """Return what leaves for an item whose call has returned `result`."""
         kind = self.operator.kind
-        if kind == "map":
-            value = result
-        elif kind == "tap" or result:
-            value = item
-        else:
-            value = NOTHING
+        value = result if kind == "map" else item
+        if kind == "filter" and not result:
             self.ledger.dropped += 1
-        if value is not NOTHING and self._pairs:
-            value = (value, position)
-        self._note_size(value)
-        if self.order.close(slot, value):
-            self._wake_emitter()
+            return NOTHING
+        return (value, position) if self._pairs else value
 
     def _failed(self, slot: Slot, item: Any, index: int, error: BaseException, where: Any) -> None:
         attempts = 1
@@ -297,31 +285,30 @@ class ConcurrentStage(Stage):
         try:
             self.failures.take(error, self.operator, item, index, _position(where), attempts=attempts)
         except BaseException as final:
-            value = _Failure(final)
+            # What came before it leaves first; nothing after it is begun.
+            value = Signal(final)
             self._taking = False
+            self._items = iter(())
         if self.order.close(slot, value):
             self._wake_emitter()
 
     def _note_size(self, value: Any) -> None:
-        self._since_sample += 1
-        if self._since_sample >= SAMPLE_EVERY:
-            self._since_sample = 0
-            self._item_bytes += 0.25 * (sample_size(value) - self._item_bytes)
+        self._item_bytes += 0.25 * (sample_size(value) - self._item_bytes)
+        self._set_capacity()
 
     # -- the books ------------------------------------------------------------------------------------------------
 
-    @property
-    def calls_under_way(self) -> int:
-        """Return how many calls are under way."""
-        return self._under_way
-
     def tasks(self) -> list[asyncio.Task[None]]:
         """Return the stage's own task, and those of its workers that have an item in their hands."""
-        return super().tasks() + list(self._working)
+        return super().tasks() + list(self._workers)
 
     def settle_counts(self) -> None:
         """Count as in flight what was received and has neither left nor been lost."""
         ledger = self.ledger
+        if self._busy_since:
+            now = perf_counter()
+            ledger.busy += now - self._busy_since
+            self._busy_since = now
         ledger.in_flight = ledger.received - ledger.passed - ledger.dropped - ledger.failed - ledger.abandoned
 
     def close(self) -> None:

@@ -52,11 +52,12 @@ class OperatorSuite(Suite):
 
     def begin(self, source: Any) -> Any:
         """Begin a flow over `source`; override it to hold another engine to the same promises."""
-        import streamflow  # late: who wants a suite for sources needs no engine
+        from streamflow.flows.flow import flow  # late: who wants a suite for sources needs no engine
 
-        return streamflow.flow(source)
+        return flow(source)
 
     def test_it_gives_what_the_reference_gives_in_any_batches(self) -> None:
+        """Compare with the reference, for every length and batch size."""
         for length in self.lengths:
             for size in self.sizes:
                 items = list(self.items[:length])
@@ -64,19 +65,39 @@ class OperatorSuite(Suite):
                 self._require_same(found, items, f"{length} items, {size} at a time")
 
     def test_async_for_gives_the_same(self) -> None:
+        """Compare what `async for` gives."""
+
         async def main() -> list[Any]:
             return [item async for item in self._flow(FaultySource(self.items))]
 
         self._require_same(self.run(main), self.items, "by async for")
 
     def test_plain_for_gives_the_same(self) -> None:
+        """Compare what `for` gives, by the synchronous driver where there is one."""
         if self.timed:
             skip("plain for runs in real time")
         for length in self.lengths:
             items = list(self.items[:length])
             self._require_same(list(self._flow(items)), items, f"{length} items by plain for")
 
+    def test_fused_and_interpreted_give_the_same(self) -> None:
+        """Compare generated code with its interpreted twin."""
+        for fuse in (True, False):
+            sink = FaultySink[Any]()
+            self.run(partial(self._flow(FaultySource(self.items, batch=3)).to(sink).run, fuse=fuse))
+            self._require_same(sink.log.visible, self.items, f"fuse={fuse}")
+
+    def test_every_item_is_accounted_for(self) -> None:
+        """Require that what each stage and edge counted adds up."""
+        report = self.run(self._flow(FaultySource(self.items, batch=3)).to(FaultySink()).run)
+        statistics = getattr(report, "statistics", None)
+        if statistics is None:
+            skip("the run gives no statistics")
+        for counted in (*statistics.stages, *statistics.edges):
+            require(counted.conserved, f"items came or went unseen: {counted}")
+
     def test_slow_parts_change_nothing(self) -> None:
+        """Compare under a slow source, a slow sink, and both."""
         if self.timed:
             skip("its output depends on time")
         for slow_source, slow_sink in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
@@ -90,6 +111,7 @@ class OperatorSuite(Suite):
             _check(source, sink)
 
     def test_a_flow_can_be_run_again_and_at_the_same_time(self) -> None:
+        """Run one flow three times, two of them together."""
         flow = self._flow(FaultySource(self.items, batch=3))
 
         async def main() -> list[list[Any]]:
@@ -99,24 +121,29 @@ class OperatorSuite(Suite):
             self._require_same(found, self.items, f"run number {number} of the same flow")
 
     def test_an_error_above_reaches_the_caller(self) -> None:
+        """Fail the source at every item."""
         for place in range(len(self.items) + 1):
             # The None behind the items is never handed out: it is the place for an error after the last.
             source = FaultySource([*self.items, None], batch=3, fail_at=place)
             self._fails(source, FaultySink(), f"the source failed at item {place}")
 
     def test_an_error_below_reaches_the_caller(self) -> None:
+        """Fail the sink at every item."""
         for place in range(len(self.reference(list(self.items)))):
             self._fails(FaultySource(self.items, batch=3), FaultySink(fail_at=place), f"the sink failed at {place}")
 
     def test_a_lost_connection_reaches_the_caller(self) -> None:
+        """Lose the connection of the source."""
         source = FaultySource(self.items, batch=3, disconnect_at=len(self.items) // 2)
         self._fails(source, FaultySink(), "the source lost its connection", ConnectionError)
 
     def test_cancelled_anywhere_it_leaves_nothing_behind(self) -> None:
+        """Cancel a run at every suspension, early and late, and at every turn of the loop."""
         for at in _ATS:
             self._cancel_everywhere(partial(FaultySource, self.items[: self.few], batch=2), at)
 
     def test_cancelled_while_its_source_hangs_it_leaves_nothing_behind(self) -> None:
+        """Cancel a run whose source hangs."""
         source = FaultySource(self.items, batch=3, hang_at=len(self.items) // 2)
         sink = FaultySink[Any]()
 

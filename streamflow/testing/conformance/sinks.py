@@ -61,14 +61,18 @@ class SinkSuite(Suite):
         skip("make_bad_item() is not overridden")
 
     def test_it_is_described_by_a_frozen_dataclass(self) -> None:
+        """Require what makes a description one."""
         require_description(self.make_sink())
 
     def test_it_writes_every_item_in_order_in_any_batches(self) -> None:
+        """Compare, for every batch size."""
         for size in self.sizes:
             self._finished(partial(_write, size=size))
             require_equal(self.written(), list(self.items), f"items, written {size} at a time")
 
     def test_it_writes_on_after_a_flush(self) -> None:
+        """Flush after every item."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             for item in items:
                 await writer.write([item])
@@ -78,6 +82,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), list(self.items), "items, with a flush after each")
 
     def test_nothing_written_is_an_empty_output(self) -> None:
+        """Finish without an item."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             await writer.flush()
 
@@ -85,6 +91,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), [], "the output of a run without items")
 
     def test_an_empty_batch_changes_nothing(self) -> None:
+        """Write empty batches too."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             await writer.write([])
             await _write(writer, items, 3)
@@ -94,6 +102,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), list(self.items), "items, between two empty batches")
 
     def test_it_does_not_keep_the_batch(self) -> None:
+        """Clear a batch after the write that took it."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             batch = list(items)
             await writer.write(batch)
@@ -103,6 +113,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), list(self.items), "items, in a list that its owner cleared after the write")
 
     def test_nothing_bears_the_final_name_before_the_finish(self) -> None:
+        """Look at the output before the finish, and after."""
+
         async def main() -> None:
             async with self._opened() as (writer, items):
                 await _write(writer, items, 3)
@@ -114,11 +126,14 @@ class SinkSuite(Suite):
         self.run(main)
 
     def test_an_abort_leaves_nothing(self) -> None:
+        """Abort with nothing, something and everything written."""
         for count in (0, 1, len(self.items)):
             self._aborted(partial(_write, size=3, most=count))
             self._require_unfinished(f"after an abort with {count} items written")
 
     def test_a_commit_keeps_what_was_prepared(self) -> None:
+        """Commit after every item."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             for epoch, item in enumerate(items, 1):
                 await writer.write([item])
@@ -129,6 +144,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), list(self.items), "items, with a checkpoint after each")
 
     def test_items_may_come_between_prepare_and_commit(self) -> None:
+        """Write while a commit is under way."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             await writer.write(items[:5])
             await writer.prepare(1)
@@ -139,6 +156,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), list(self.items), "items, some written between prepare and commit")
 
     def test_a_commit_may_be_repeated(self) -> None:
+        """Commit the same epoch twice."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             await writer.write(items[:5])
             await writer.prepare(1)
@@ -150,6 +169,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), list(self.items), "items, after a commit that came twice")
 
     def test_an_abort_undoes_what_was_not_committed(self) -> None:
+        """Abort after one commit, one prepare, and more items."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             await writer.write(items[:5])
             await writer.prepare(1)
@@ -165,6 +186,7 @@ class SinkSuite(Suite):
             require(len(found) in (0, 5), f"an abort after a commit of 5 items left {len(found)}")
 
     def test_a_cancelled_write_leaves_nothing(self) -> None:
+        """Cancel at every suspension of `write`, early and late, and abort."""
         for late in (False, True):
             for step in range(1, _CUTS + 1):
                 point = CancelPoint(step=step, late=late)
@@ -174,6 +196,8 @@ class SinkSuite(Suite):
                     break
 
     def test_an_endless_run_shows_whole_items_only(self) -> None:
+        """Look at the output of an endless run in its middle."""
+
         async def main() -> None:
             async with self._opened(bounded=False) as (writer, items):
                 for size in range(1, 5):
@@ -186,6 +210,7 @@ class SinkSuite(Suite):
         self.run(main)
 
     def test_an_endless_run_that_is_cancelled_shows_whole_items_only(self) -> None:
+        """Cancel an endless run at every suspension of `write`."""
         for step in range(1, _CUTS + 1):
             point = CancelPoint(step=step)
             self._aborted(partial(_write_cancelled, point), bounded=False)
@@ -194,6 +219,7 @@ class SinkSuite(Suite):
                 break
 
     def test_an_item_it_refuses_leaves_those_before_it(self) -> None:
+        """Write an item that is refused, and go on after it."""
         bad = self.make_bad_item()
 
         async def write(writer: Writer[Any], items: list[Any]) -> None:
@@ -205,6 +231,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), list(self.items), "items around one that was refused")
 
     def test_inline_says_what_open_gives(self) -> None:
+        """Compare `inline` with the writer."""
+
         async def main() -> None:
             sink = self.make_sink()
             async with self._opened(sink) as (writer, _):
@@ -215,6 +243,8 @@ class SinkSuite(Suite):
         self.run(main)
 
     def test_put_does_what_write_does(self) -> None:
+        """Put item by item, and settle at the high-water mark."""
+
         async def write(writer: Writer[Any], items: list[Any]) -> None:
             if not isinstance(writer, InlineWriter):
                 skip("its writer is no InlineWriter")
@@ -230,6 +260,8 @@ class SinkSuite(Suite):
         require_equal(self.written(), list(self.items), "items, put one by one")
 
     def test_one_description_serves_two_runs(self) -> None:
+        """Run one description twice."""
+
         async def main() -> None:
             sink = self.make_sink()
             for _ in range(2):

@@ -60,19 +60,24 @@ class SourceSuite(Suite):
         skip("make_waiting_source() is not overridden")
 
     def test_it_is_described_by_a_frozen_dataclass(self) -> None:
+        """Require what makes a description one."""
         require_description(self.make_source())
 
     def test_it_reads_every_item_in_order_under_any_limit(self) -> None:
+        """Compare, for every limit."""
         for limit in self.limits:
             found = self.run(partial(self._read_anew, limit))
             require_equal(found, self.expected(), f"read(limit={limit}) gave other items")
 
     def test_a_batch_has_from_one_to_limit_items(self) -> None:
+        """Measure the batches under every limit."""
         for limit in self.limits:
             for size in self.run(partial(self._sizes, limit)):
                 require(1 <= size <= limit, f"read(limit={limit}) gave a batch of {size}: None alone says the end")
 
     def test_it_ends_with_none_and_stays_ended(self) -> None:
+        """Read on after the end."""
+
         async def main() -> None:
             async with self._opened() as (source, reader):
                 if not source.bounded:
@@ -85,6 +90,7 @@ class SourceSuite(Suite):
         self.run(main)
 
     def test_it_hands_on_what_is_there(self) -> None:
+        """Ask a waiting source for more than it has."""
         source, ready = self.make_waiting_source()
 
         async def main() -> None:
@@ -103,6 +109,8 @@ class SourceSuite(Suite):
         self.run(main)
 
     def test_asking_for_the_position_changes_nothing(self) -> None:
+        """Ask for the position twice between any two reads."""
+
         async def main() -> list[Any]:
             async with self._opened() as (source, reader):
                 found: list[Any] = []
@@ -116,6 +124,7 @@ class SourceSuite(Suite):
         require_equal(self.run(main), self.expected(), "items, with position() asked between the reads")
 
     def test_it_goes_on_from_any_position(self) -> None:
+        """Seek to every place between reads, and within blocks."""
         source = self.make_source()
         if not source.replayable:
             skip("the source is not replayable")
@@ -124,6 +133,8 @@ class SourceSuite(Suite):
             require_equal(found, self.expected()[count:], f"items after seek({position})")
 
     def test_what_cannot_be_replayed_says_so(self) -> None:
+        """Seek where that is impossible."""
+
         async def main() -> None:
             async with self._opened() as (source, reader):
                 if source.replayable:
@@ -133,6 +144,7 @@ class SourceSuite(Suite):
         self.run(main)
 
     def test_a_cancelled_read_loses_nothing(self) -> None:
+        """Cancel at every suspension of `read`, early and late, and read on."""
         for late in (False, True):
             for step in range(1, _CUTS + 1):
                 point = CancelPoint(step=step, late=late)
@@ -142,6 +154,8 @@ class SourceSuite(Suite):
                     break
 
     def test_closing_early_leaves_nothing_behind(self) -> None:
+        """Close after no read, one and two."""
+
         async def main() -> None:
             for reads in range(3):
                 async with self._opened() as (_, reader):
@@ -151,11 +165,13 @@ class SourceSuite(Suite):
         self.run(main)
 
     def test_a_drained_reader_gives_what_it_had_received_and_ends(self) -> None:
+        """Drain after some reads."""
         for reads in range(4):
             found = self.run(partial(self._read_drained, reads))
             require_prefix(found, self.expected(), f"items of a reader that was drained after {reads} reads")
 
     def test_two_runs_do_not_disturb_each_other(self) -> None:
+        """Read one description by two readers in turn, and by a third."""
         if not self.reopens:
             skip("the source can be opened once only")
 
@@ -172,6 +188,8 @@ class SourceSuite(Suite):
         require_equal(third, self.expected(), "items of a run after two others")
 
     def test_pull_does_what_read_does(self) -> None:
+        """Read without a loop, if the reader can."""
+
         async def main() -> list[Any]:
             source = self.make_source()
             reader = await source.open()
