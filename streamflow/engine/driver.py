@@ -25,7 +25,7 @@ def can_drive(plan: Plan) -> bool:
     stages = plan.stages
     if [(edge.producer, edge.consumer) for edge in plan.edges] != [(i, i + 1) for i in range(len(stages) - 1)]:
         return False
-    return all(_synchronous(stage) for stage in stages) and all(edge.overflow == "block" for edge in plan.edges)
+    return all(_synchronous(stage) for stage in stages[:-1]) and all(edge.overflow == "block" for edge in plan.edges)
 
 
 def _synchronous(stage: PlannedStage) -> bool:
@@ -39,19 +39,19 @@ def _synchronous(stage: PlannedStage) -> bool:
 class Driver:
     """Pull items through the stages of `plan` by hand, the last stage first: only what it lacks is made.
 
-    `plan` ends in a list sink, whose `put` is not used: what the last stage gives is yielded instead.
+    `plan` ends in a sink that has a stage of its own; it is left out, and what would reach it is yielded instead.
     """
 
     def __init__(self, plan: Plan, reader: PullReader[Any], *, fuse: bool = True) -> None:
         self._reader = reader
-        self.ledgers = [Ledger(stage.name, stage.kind, stage.labels) for stage in plan.stages]
+        self.ledgers = [Ledger(stage.name, stage.kind, stage.labels) for stage in plan.stages[:-1]]
         self._steppers: list[Stepper | Expander] = [
             Expander(stage.name, stage.operator, ledger)
             if isinstance(stage.operator, FlatMap)
             else make_stepper(stage, None, ledger, plan.tracked, fuse)
-            for stage, ledger in zip(plan.stages, self.ledgers, strict=True)
+            for stage, ledger in zip(plan.stages[:-1], self.ledgers, strict=True)
         ]
-        self._ended = [False] * len(plan.stages)
+        self._ended = [False] * len(self.ledgers)
         self._error: Exception | None = None
 
     def items(self) -> Iterator[Any]:

@@ -163,6 +163,7 @@ class _Interpreted:
             _checked(call, operator) for call, operator in zip(self.program.calls, self.program.operators, strict=True)
         )
         self._loop(items, emit, drops, checked)
+        self.at = (-1, None, None)
 
     def _loop(self, items: Iterator[Any], emit: Emit, drops: list[int], calls: Sequence[Any]) -> None:
         program = self.program

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
 from streamflow.engine.diamonds import refuse_diamonds
 from streamflow.model.errors import FlowError
+from streamflow.model.failures import Recordable
 from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink, Source
 from streamflow.model.policies import DeadLetters, Overflow
@@ -288,13 +289,17 @@ class _Planner:
         """Add one stage for each distinct sink of dead letters, and an edge to it from each stage that fills it."""
         placed: list[tuple[DeadLetters, int]] = []
         for index in range(len(self.stages)):
+            by_sink: dict[int, list[DeadLetters]] = {}
             for letters in _letters_of(self.stages[index]):
                 at = next((at for one, at in placed if one.sink is letters.sink or one == letters), None)
                 if at is None:
                     at = self._place_letter_sink(letters.sink)
                     placed.append((letters, at))
+                by_sink.setdefault(at, []).append(letters)
+            for at, policies in by_sink.items():
                 port = sum(edge.consumer == at for edge in self.edges)
-                self.edges.append(PlannedEdge(producer=index, consumer=at, port=port, output=letters, letters=True))
+                edge = PlannedEdge(producer=index, consumer=at, port=port, output=tuple(policies), letters=True)
+                self.edges.append(edge)
 
     def _place_letter_sink(self, sink: Sink[Any]) -> int:
         if sink.errors.drops:
@@ -307,6 +312,8 @@ class _Planner:
         at = self._begin(draft, ())
         kind: Kind = "fused" if sink.inline and sink.retry is None else "sink"
         end = _Draft(kind, "it keeps dead letters", open=False, letters=True)
+        if sink.encode is not None:
+            end.fused.append(Apply("map", Recordable(sink.encode), "dead letter"))
         if kind == "fused":
             self._fuse_sink(end, sink)
         else:

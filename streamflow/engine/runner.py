@@ -67,6 +67,7 @@ class Run:
         self._elapsed: float | None = None
         self._error: BaseException | None = None
         self._more_errors = 0
+        self._finished: set[int] = set()
         self._asked: State | None = None
         self._epochs = itertools.count(1)
         self._gatherings: dict[int, tuple[Gathering, asyncio.Future[Checkpoint]]] = {}
@@ -279,25 +280,23 @@ class Run:
                 self._gathered(epoch, gathering.ended(stage.name), future)
 
     async def _complete(self) -> None:
-        """Make all output visible if everything went well, else none of it."""
+        """Make all output visible, if everything went well."""
         if self._error is None and self._asked != "cancelled":
-            finished: list[int] = []
             for index, writer in self._wiring.writers.items():
                 await writer.finish()
-                finished.append(index)
-            return
-        await self._abort()
+                self._finished.add(index)
 
     async def _abort(self) -> None:
-        for writer in self._wiring.writers.values():
-            try:
-                await writer.abort()
-            except Exception as error:
-                self._note_error(error)
+        """Undo what was not completed; a sink that has finished stays so, like a file that bears its name."""
+        for index, writer in self._wiring.writers.items():
+            if index not in self._finished:
+                try:
+                    await writer.abort()
+                except Exception as error:
+                    self._note_error(error)
 
     async def _close(self) -> None:
-        if self._error is not None and self._asked != "cancelled":
-            await self._abort()
+        await self._abort()
         for index in list(self._wiring.readers):
             await self._close_reader(index)
         for writer in self._wiring.writers.values():

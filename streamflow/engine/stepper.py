@@ -139,6 +139,8 @@ class Stepper:
         self.hungry = True
         self._items = iter(())
         self._batch = ()
+        if self.program.gives == "pair":
+            self.origin = None
 
     def _finish_early(self) -> None:
         left = self._total - min(self._consumed(), self._total)

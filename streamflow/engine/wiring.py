@@ -128,7 +128,8 @@ class Wiring:
         for stage in self.stages:
             index = stage.planned.index
             stage.inputs = [incoming[index][port] for port in sorted(incoming[index])]
-            stage.letters = {id(edge.output): channel for edge, channel in outgoing[index] if edge.letters}
+            letters = [(edge, channel) for edge, channel in outgoing[index] if edge.letters]
+            stage.letters = {id(policy): channel for edge, channel in letters for policy in edge.output}
             data = [(edge, channel) for edge, channel in outgoing[index] if not edge.letters]
             stage.connect(self._outlet(stage.planned, data))
         for stage in self.stages:

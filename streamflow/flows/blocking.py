@@ -9,23 +9,19 @@ import queue
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from streamflow.engine.driver import Driver, can_drive, open_now
-from streamflow.flows.runnable import loop_factory
+from streamflow.flows.runnable import Runnable, loop_factory
 from streamflow.model.interfaces import PullReader, Sink, Writer
 
-if TYPE_CHECKING:
-    from streamflow.flows.flow import Flow
-
-T = TypeVar("T")
 #: Batches that may be ready before the loop body asks for them.
 AHEAD = 8
 
 
-def iterate(flow: Flow[T], *, fuse: bool = True) -> Iterator[T]:
-    """Return an iterator over the flow's items; closing it ends the run."""
-    plan = flow.to(_collected()).plan
+def iterate(end_in: Callable[[Sink[Any]], Runnable], *, fuse: bool = True) -> Iterator[Any]:
+    """Return an iterator over what `end_in` gives to a sink; closing it ends the run."""
+    plan = end_in(Batches(give=_nowhere)).plan
     source = plan.stages[0].source
     if can_drive(plan) and source is not None and source.decode is None:
         reader = open_now(source.open())
@@ -33,23 +29,21 @@ def iterate(flow: Flow[T], *, fuse: bool = True) -> Iterator[T]:
             return Driver(plan, reader, fuse=fuse).items()
         if reader is not None:
             open_now(reader.close())
-    return _from_thread(flow)
+    return _from_thread(end_in)
 
 
-def _collected() -> Any:
-    from streamflow.sinks.lists import ListSink
-
-    return ListSink([])
+async def _nowhere(batch: list[Any]) -> None:
+    """Stand for the loop body in a plan that only the synchronous driver runs."""
 
 
-def _from_thread(flow: Flow[T]) -> Iterator[T]:
+def _from_thread(end_in: Callable[[Sink[Any]], Runnable]) -> Iterator[Any]:
     """Run the flow on a loop on a thread, with the caller's context variables, and hand its batches over.
 
     The thread is started when the first item is asked for, and has ended when the iterator is exhausted or closed.
     """
     bridge = Bridge()
     thread = threading.Thread(
-        target=contextvars.copy_context().run, args=(bridge.run, flow), name="streamflow for loop", daemon=True
+        target=contextvars.copy_context().run, args=(bridge.run, end_in), name="streamflow for loop", daemon=True
     )
     thread.start()
     try:
@@ -77,24 +71,24 @@ class Bridge:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def run(self, flow: Flow[Any]) -> None:
+    def run(self, end_in: Callable[[Sink[Any]], Runnable]) -> None:
         """Run the flow to its end; on the loop's thread."""
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                runner.run(self._run(flow))
+                runner.run(self._run(end_in))
         except BaseException as error:
             self.ready.put(("error", error))
         else:
             self.ready.put(("end", None))
 
-    async def _run(self, flow: Flow[Any]) -> None:
+    async def _run(self, end_in: Callable[[Sink[Any]], Runnable]) -> None:
         room = self._room = asyncio.Semaphore(AHEAD)
 
         async def give(batch: list[Any]) -> None:
             await room.acquire()
             self.ready.put(("items", batch))
 
-        run = flow.to(Batches(give=give)).run()
+        run = end_in(Batches(give=give)).run()
         with self._lock:
             self._loop = asyncio.get_running_loop()
             self._main = asyncio.current_task()

@@ -483,7 +483,7 @@ class Flow(Generic[T]):
         """Return a context manager that runs the flow and gives its items; leaving the block ends the run at once."""
         from streamflow.flows.handover import stream
 
-        return stream(self, options)
+        return stream(self.to, options)
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Run the flow and give its items. After `break`, the run ends when the iterator is finalised; see `stream`."""
@@ -495,7 +495,7 @@ class Flow(Generic[T]):
         """Run the flow and give its items, without a loop where that is possible, else from one on a thread."""
         from streamflow.flows.blocking import iterate
 
-        return iterate(self)
+        return iterate(self.to)
 
     def run(self, **_: Any) -> NoReturn:
         """Raise FlowError: this flow has no end yet."""

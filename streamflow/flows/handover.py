@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from streamflow.channels.memory import Channel
 from streamflow.engine.runner import Run
+from streamflow.flows.runnable import Runnable
 from streamflow.model.batches import Batch
 from streamflow.model.interfaces import Sink, Writer
 from streamflow.model.markers import EndOfStream
 
-if TYPE_CHECKING:
-    from streamflow.flows.flow import Flow
-
-T = TypeVar("T")
 #: Items that may be ready before the loop body asks for them.
 AHEAD = 1024
 
@@ -53,10 +50,10 @@ class HandOverWriter(Writer[Any]):
 
 
 @asynccontextmanager
-async def stream(flow: Flow[T], options: dict[str, Any]) -> AsyncIterator[AsyncIterator[T]]:
-    """Run `flow` while the block lasts; what is not asked for by then is given up."""
+async def stream(end_in: Callable[[Sink[Any]], Runnable], options: dict[str, Any]) -> AsyncIterator[AsyncIterator[Any]]:
+    """Run what `end_in` gives to a sink while the block lasts; what is not asked for by then is given up."""
     channel = Channel("async for", items=AHEAD)
-    run = flow.to(HandOver(channel=channel)).start(**options)
+    run = end_in(HandOver(channel=channel)).start(**options)
     try:
         async with run:
             yield _items(channel, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,5 +62,29 @@ class DeadLetter:
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain values, `item` untouched."""
         found = {name: getattr(self, name) for name in self.__slots__}
-        found["position"] = None if self.position is None else asdict(self.position)
+        found["position"] = None if self.position is None else _plain(self.position)
         return found
+
+
+def _plain(position: Position | Span) -> dict[str, Any]:
+    values = asdict(position)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+class Recordable:
+    """Make of a dead letter the plain values that an encoder takes; an item it cannot encode becomes its `repr`."""
+
+    def __init__(self, encode: Callable[[Any], bytes]) -> None:
+        self._encode = encode
+
+    def __call__(self, letter: DeadLetter) -> dict[str, Any]:
+        """Return the record of `letter`."""
+        record = letter.as_dict()
+        if isinstance(letter.item, bytes):
+            record["item"] = letter.item.decode("utf-8", "backslashreplace")
+            return record
+        try:
+            self._encode(letter.item)
+        except Exception:
+            record["item"] = repr(letter.item)
+        return record

@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from streamflow.model.batches import Located
 from streamflow.model.errors import FlowError, InboxClosed, InboxFull
-from streamflow.model.interfaces import Reader, Source
+from streamflow.model.interfaces import Reader, Sink, Source
 from streamflow.model.positions import Position
+from streamflow.sources.answers import Answers, Asked, Question
 
 T = TypeVar("T")
 
@@ -68,6 +70,20 @@ class Inbox(Source[T]):
         if self._senders or self._full():
             await self._turn()
         self._put(item)
+
+    async def ask(self, item: T) -> Any:
+        """Put an item in, as `send` does, and return what the flow gives to `answers` for it.
+
+        Raises the user's own exception if the item fails, and NoResult if it is dropped or the run ends before.
+        """
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        await self.send(Question(item, answer))  # type: ignore[arg-type]  # unpacked when it is read
+        return await answer
+
+    @property
+    def answers(self) -> Sink[Any]:
+        """Return the sink that gives each result to whoever has asked for it with `ask`."""
+        return Answers()
 
     def send_nowait(self, item: T) -> None:
         """Put an item in; raise InboxFull if there is no place, or if others wait for one."""
@@ -165,6 +181,18 @@ class Inbox(Source[T]):
             self._serve()
         return batch
 
+    def located(self, batch: list[Any], first: int) -> list[Any]:
+        """Return `batch` with its questions unpacked; their positions then know who waits for the answer."""
+        if not any(type(item) is Question for item in batch):
+            return batch
+        positions = [
+            Asked(self.name, first + index, item.answer)
+            if type(item) is Question
+            else Position(self.name, index=first + index)
+            for index, item in enumerate(batch)
+        ]
+        return Located([item.item if type(item) is Question else item for item in batch], positions)
+
     @property
     def ended(self) -> bool:
         """Tell whether nothing is there and nothing more will come."""
@@ -198,7 +226,7 @@ class InboxReader(Reader[T]):
                 return None
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
-        batch = inbox.take(limit)
+        batch = inbox.located(inbox.take(limit), self._index)
         self._index += len(batch)
         return batch
 

@@ -172,6 +172,8 @@ class ConcurrentStage(Stage):
         plain = self.operator.kind == "map" and not pairs
         loop = asyncio.get_running_loop()
         where: list[Any] = [None]
+        slot: Slot | None
+        result: Any
         set_locator(lambda: _position(where[0]))
         while True:
             item: Any = _END
@@ -183,6 +185,8 @@ class ConcurrentStage(Stage):
                 future = loop.create_future()
                 self._idle.append(future)
                 self._note_idle()
+                # An idle worker holds on to nothing: somebody may wait for the end of what it has dropped.
+                result = slot = where[0] = None
                 await future
                 continue
             where[0] = self._origin

@@ -45,6 +45,8 @@ class AsyncExpandStage(Stage):
                 return
             else:
                 await self.pass_on(message)
+            del message
+            self._where = None
 
     async def _take(self, batch: Batch) -> None:
         base = self.ledger.received

@@ -57,6 +57,7 @@ class FanInStage(Stage):
                 await self.take(port, message)
             elif message is not None:
                 await self._heed(port, message)
+            del message
         await self.finish()
 
     async def _next_port(self) -> int:

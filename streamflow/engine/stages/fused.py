@@ -41,6 +41,7 @@ class FusedStage(Stage):
                 break
             else:
                 await self.pass_on(message)
+            del message
         await self.finish()
 
     async def process(self, items: Sequence[Any] | Block, origin: Origin | None) -> None:

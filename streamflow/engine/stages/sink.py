@@ -46,6 +46,7 @@ class SinkStage(Stage):
                 return
             else:
                 await self.pass_on(message)
+            del message
             while self.turn.spent():
                 await self.turn.wait(served=True)
 
@@ -60,6 +61,7 @@ class SinkStage(Stage):
                 await self._write(batch, base)
         finally:
             self.ledger.busy += perf_counter() - began
+        self._where = None
 
     async def _write(self, batch: Batch, base: int) -> None:
         bare = self._pairs and not self.sink.wants_positions

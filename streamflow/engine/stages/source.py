@@ -63,6 +63,7 @@ class SourceStage(FusedStage):
                 await self.process(batch, origin_of(batch, start))
                 if self.eager_flush and self.writer is not None:
                     await self.writer.flush()
+            del batch  # what has been dropped must be gone, also while the next read waits: somebody may ask for it
         await self.finish()
 
     async def _before_read(self) -> None:

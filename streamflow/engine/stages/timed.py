@@ -38,6 +38,7 @@ class TimedStage(Stage):
                 break
             else:
                 await self.pass_on(message)
+            del message
         if not self.failed_above:
             await self.finish()
 

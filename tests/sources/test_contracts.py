@@ -1,0 +1,120 @@
+"""Every source under the suite that third parties run over theirs."""
+
+import asyncio
+
+import pytest
+
+from streamflow.sources import AsyncIterable, Inbox, Iterable, JsonLines, Stdin, TextLines, Ticks
+from streamflow.testing.conformance.sources import SourceSuite
+
+NUMBERS = list(range(20))
+
+
+async def numbers():
+    for number in NUMBERS:
+        if number % 3 == 0:
+            await asyncio.sleep(0)
+        yield number
+
+
+async def numbers_and_silence():
+    for number in NUMBERS:
+        yield number
+    await asyncio.Event().wait()
+
+
+class TestList(SourceSuite):
+    def make_source(self):
+        return Iterable(NUMBERS)
+
+    def expected(self):
+        return NUMBERS
+
+
+class TestFunction(TestList):
+    def make_source(self):
+        return Iterable(lambda: iter(NUMBERS))
+
+
+class TestGenerator(TestList):
+    reopens = False
+
+    def make_source(self):
+        return Iterable(number for number in NUMBERS)
+
+
+class TestThread(TestList):
+    def make_source(self):
+        return Iterable(lambda: iter(NUMBERS), on_thread=True)
+
+
+class TestAsync(TestList):
+    def make_source(self):
+        return AsyncIterable(numbers)
+
+    def make_waiting_source(self):
+        return AsyncIterable(numbers_and_silence), NUMBERS
+
+
+class TestAsyncGenerator(TestAsync):
+    reopens = False
+
+    def make_source(self):
+        return AsyncIterable(numbers())
+
+
+class TestTicks(TestList):
+    def make_source(self):
+        return Ticks(0.5)
+
+
+class TestCountedTicks(TestList):
+    def make_source(self):
+        return Ticks(0.5, count=20)
+
+
+class TestInbox(TestList):
+    reopens = False
+
+    def make_source(self):
+        inbox = Inbox(100)
+        for number in NUMBERS:
+            inbox.send_nowait(number)
+        return inbox
+
+    def make_waiting_source(self):
+        return self.make_source(), NUMBERS
+
+    def test_it_is_described_by_a_frozen_dataclass(self):
+        pytest.skip("an inbox is the handle, too")
+
+
+class TestJsonLines(TestList):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "numbers.jsonl"
+        self.file.write_text("".join(f"{number}\n" for number in NUMBERS))
+
+    def make_source(self):
+        return JsonLines(self.file, chunk=7)
+
+
+class TestTextLines(TestJsonLines):
+    def make_source(self):
+        return TextLines(self.file, chunk=7)
+
+    def expected(self):
+        return [str(number) for number in NUMBERS]
+
+
+class TestStdin(TestJsonLines):
+    reopens = False
+
+    @pytest.fixture(autouse=True)
+    def input(self, path):
+        with self.file.open("rb", buffering=0) as self.opened:
+            yield
+
+    def make_source(self):
+        self.opened.seek(0)
+        return Stdin(descriptor=self.opened.fileno(), chunk=7)
