@@ -58,6 +58,11 @@ class Stage(ABC):
         for channel in outlet.channels:
             channel.on_close = self._reader_gone
 
+    @property
+    def letter_edges(self) -> tuple[Channel, ...]:
+        """Return the edges to the sinks of dead letters, each once: several policies may share one."""
+        return tuple(dict.fromkeys(self.letters.values()))
+
     # -- living ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -84,7 +89,7 @@ class Stage(ABC):
         for channel in self.inputs:
             channel.close()
         self.outlet.mark(EndOfStream(failed))
-        for channel in self.letters.values():
+        for channel in self.letter_edges:
             channel.mark(EndOfStream(failed))
 
     def _reader_gone(self) -> None:
@@ -178,7 +183,7 @@ class Stage(ABC):
         else:
             self.listener.acknowledge(self, barrier.epoch, self.snapshot())
         self.outlet.mark(barrier)
-        for channel in self.letters.values():
+        for channel in self.letter_edges:
             channel.mark(barrier)
 
     # -- telling --------------------------------------------------------------------------------------------------
@@ -199,7 +204,7 @@ class Stage(ABC):
     def waits_for(self) -> list[Channel]:
         """Return the edges that must move before this stage can."""
         if self.ledger.state == "blocked":
-            return [channel for channel in (*self.outlet.channels, *self.letters.values()) if channel.sending]
+            return [channel for channel in (*self.outlet.channels, *self.letter_edges) if channel.sending]
         return [channel for channel in self.inputs if channel.receiving] if self.ledger.state == "starved" else []
 
     def __repr__(self) -> str:
