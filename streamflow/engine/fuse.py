@@ -11,10 +11,11 @@ import inspect
 import itertools
 import linecache
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
+from streamflow.model.calls import InlineCall
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import State
 from streamflow.operators.batch import BatchBySize
@@ -96,6 +97,9 @@ class Program:
         names: dict[str, Any] = {"position": self.position}
         for i, (call, state) in enumerate(zip(self.calls, self.states, strict=True)):
             names[f"f{i}"], names[f"s{i}"] = call, state
+            if isinstance(call, InlineCall):
+                names[f"f{i}"] = call.function
+                names |= {f"k{i}_{n}": argument for n, argument in enumerate(call.arguments)}
         exec(compile(self.source, filename, "exec"), names)
         # None as the time of change tells linecache that the text is not a file that could be stale.
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
@@ -119,8 +123,9 @@ def generate(
     if emits:
         position = "p" if takes == "pair" else "position()"
         body.append((f"emit((x, {position}))" if gives == "pair" else "emit(x)", -1))
-    uses = "".join(f", f{i}=f{i}, s{i}=s{i}" for i in range(len(operators)))
-    head = [f"def fused(items, emit, drops{uses}, position=position):"]
+    # As defaults they are local variables of the function, which are the quickest to read.
+    uses = "".join(f", {name}={name}" for name in _names_in(line for line, _ in body))
+    head = [f"def fused(items, emit, drops{uses}):"]
     head += [f"    d{i} = 0" for i in droppers]
     loop = "for x, p in items:" if takes == "pair" else "for x in items:"
     tail: list[str] = []
@@ -138,6 +143,7 @@ def generate(
 def _rename(text: str, i: int) -> list[str]:
     """Give `f` and `s` their numbers and spell out the words, one statement a line."""
     line = re.sub(r"\bs\.", f"s{i}.", re.sub(r"\bf\(", f"f{i}(", text))
+    line = re.sub(r"\bk\.(\d+)", rf"k{i}_\1", line)
     indent = line[: len(line) - len(line.lstrip())]
     for word, statements in _WORDS.items():
         if line.endswith(": " + word):
@@ -145,6 +151,10 @@ def _rename(text: str, i: int) -> list[str]:
         if line.strip() == word:
             return [indent + one.format(i) for one in statements]
     return [line]
+
+
+def _names_in(lines: Iterable[str]) -> list[str]:
+    return sorted({name for line in lines for name in re.findall(r"\b(?:f\d+|s\d+|k\d+_\d+|position)\b", line)})
 
 
 class _Interpreted:

@@ -7,6 +7,8 @@ import threading
 import time
 from time import perf_counter
 
+from streamflow.files.threads import calls_in_flight, open_threads
+
 #: Seconds between two times at which the GIL is given away while other threads are alive (below).
 GIVE_AWAY_EVERY = 0.004
 #: Seconds asked of the operating system; it makes about twice as much of them.
@@ -29,6 +31,7 @@ class Turn:
         self._denied: list[asyncio.Future[None]] = []
         self._served: list[asyncio.Future[None]] = []
         self._given_away = perf_counter()
+        self._in_flight = 0
 
     def spent(self) -> bool:
         """Tell whether this turn's budget is used up; the first to ask in a turn begins it."""
@@ -67,6 +70,12 @@ class Turn:
         # before a waiting thread has woken, and each time restarts that thread's patience: it may wait for ever.
         # Sleeping outside the GIL for longer than a wake-up takes is the only thing that helps.
         now = perf_counter()
-        if now - self._given_away >= GIVE_AWAY_EVERY and threading.active_count() > 1:
+        if now - self._given_away < GIVE_AWAY_EVERY:
+            return
+        self._given_away = now
+        # Our own threads say whether they have a call in their hands, and most calls come back within one look; of
+        # other threads nothing is known.
+        in_flight, before = calls_in_flight(), self._in_flight
+        self._in_flight = in_flight
+        if (in_flight and before) or threading.active_count() - 1 > open_threads():
             time.sleep(GIVE_AWAY_FOR)
-            self._given_away = now

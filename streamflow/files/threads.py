@@ -25,6 +25,11 @@ def calls_in_flight() -> int:
     return sum([thread.waiting for thread in tuple(_open)])
 
 
+def open_threads() -> int:
+    """Return how many threads of this kind there are."""
+    return len(_open)
+
+
 class FileThread:
     """Run calls in the order in which they were made, on one daemon thread, from one event loop.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from streamflow.model.calls import InlineCall
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Operator
 from streamflow.model.policies import FAIL, ErrorPolicy, Retry
@@ -45,6 +46,8 @@ class Apply(ElementOperator):
     @property
     def lines(self) -> tuple[str, ...]:
         """Return the generated form."""
+        if self.kind == "map" and isinstance(self.call, InlineCall):
+            return (self.call.line,)
         return (_LINES[self.kind],)
 
     def apply(self, item: Any, state: Any, call: Callable[..., Any]) -> Any:
