@@ -69,7 +69,40 @@ _HOMES = {
 }
 _ROOMS = ("sources", "sinks", "testing")
 
-__all__ = [*_HOMES, *_ROOMS, "__version__"]  # noqa: PLE0604  (all of them are names)
+__all__ = [
+    "BufferOverflow",
+    "DeadLetter",
+    "Flow",
+    "FlowDeadlock",
+    "FlowError",
+    "FlowHung",
+    "InboxClosed",
+    "InboxFull",
+    "ItemTimeout",
+    "NoResult",
+    "Position",
+    "RecordError",
+    "Retry",
+    "Run",
+    "RunCancelled",
+    "RunReport",
+    "Runnable",
+    "StreamflowError",
+    "TooManyFailures",
+    "__version__",
+    "concat",
+    "dead_letter",
+    "flow",
+    "inbox",
+    "merge",
+    "position",
+    "sinks",
+    "sources",
+    "testing",
+    "ticks",
+    "together",
+    "zip",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -34,8 +34,9 @@ _serial = itertools.count(1)
 class Program:
     """Hold the operators of one stage, their state, and the function that runs them over items.
 
-    `run(items, emit, drops)` processes an iterator until it ends or something raises, calls `emit` with each result
-    (or nothing, where the last operator is a sink's `put`), and adds to `drops[i]` what operator i dropped.
+    `run(items, emit, counts)` processes an iterator until it ends or something raises, calls `emit` with each result
+    (or nothing, where the last operator is a sink's `put`), and adds to `counts[i]` what operator i dropped; `raw`
+    says that the items are undecoded records, whose number is not known before and is added to the last count.
     """
 
     def __init__(
@@ -46,13 +47,14 @@ class Program:
         emits: bool,
         takes: Shape = "item",
         gives: Shape = "item",
+        raw: bool = False,
         fuse: bool = True,
     ) -> None:
         self.operators = tuple(operators)
         self.states: tuple[State | None, ...] = tuple(operator.start() for operator in operators)
         self.calls = tuple(_bound(operator, position) for operator in operators)
         self.position = position
-        self.emits, self.takes, self.gives = emits, takes, gives
+        self.emits, self.takes, self.gives, self.raw = emits, takes, gives, raw
         #: True if what is emitted are lists of received items.
         self.gathers = any(isinstance(operator, BatchBySize) for operator in operators)
         self.interpreted = _Interpreted(self)
@@ -60,7 +62,7 @@ class Program:
         self._lines: tuple[int, ...] = ()
         self.run: Callable[[Iterator[Any], Emit, list[int]], None] = self.interpreted
         if fuse:
-            self.source, self._lines = generate(operators, emits=emits, takes=takes, gives=gives)
+            self.source, self._lines = generate(operators, emits=emits, takes=takes, gives=gives, raw=raw)
             self.run = self._compile()
         self._code = getattr(self.run, "__code__", None)
 
@@ -113,7 +115,7 @@ class Program:
 
 
 def generate(
-    operators: Sequence[ElementOperator], *, emits: bool, takes: Shape, gives: Shape
+    operators: Sequence[ElementOperator], *, emits: bool, takes: Shape, gives: Shape, raw: bool = False
 ) -> tuple[str, tuple[int, ...]]:
     """Return the source of the fused function, and for each of its lines the operator that it belongs to (or -1)."""
     body: list[tuple[str, int]] = []
@@ -125,15 +127,18 @@ def generate(
         body.append((f"emit((x, {position}))" if gives == "pair" else "emit(x)", -1))
     # As defaults they are local variables of the function, which are the quickest to read.
     uses = "".join(f", {name}={name}" for name in _names_in(line for line, _ in body))
-    head = [f"def fused(items, emit, drops{uses}):"]
+    head = [f"def fused(items, emit, counts{uses}):"]
     head += [f"    d{i} = 0" for i in droppers]
     loop = "for x, p in items:" if takes == "pair" else "for x in items:"
     tail: list[str] = []
     indent = "    "
-    if droppers:
+    if raw:
+        head.append("    n = 0")
+        body.insert(0, ("n += 1", -1))
+    if droppers or raw:
         head.append("    try:")
         indent = "        "
-        tail = ["    finally:", *(f"        drops[{i}] += d{i}" for i in droppers)]
+        tail = ["    finally:", *(f"        counts[{i}] += d{i}" for i in droppers), *["        counts[-1] += n"] * raw]
     lines = [(line, -1) for line in [*head, indent + loop]]
     lines += [(indent + "    " + line, owner) for line, owner in body or [("pass", -1)]]
     lines += [(line, -1) for line in tail]
@@ -164,27 +169,28 @@ class _Interpreted:
         self.program = program
         self.at: tuple[int, Any, Any] = (-1, None, None)
 
-    def __call__(self, items: Iterator[Any], emit: Emit, drops: list[int]) -> None:
-        self._loop(items, emit, drops, self.program.calls)
+    def __call__(self, items: Iterator[Any], emit: Emit, counts: list[int]) -> None:
+        self._loop(items, emit, counts, self.program.calls)
 
-    def probe(self, items: Iterator[Any], emit: Emit, drops: list[int]) -> None:
+    def probe(self, items: Iterator[Any], emit: Emit, counts: list[int]) -> None:
         """Run with each result checked: a plain function that returns an awaitable fails, naming the fix."""
         checked = tuple(
             _checked(call, operator) for call, operator in zip(self.program.calls, self.program.operators, strict=True)
         )
-        self._loop(items, emit, drops, checked)
+        self._loop(items, emit, counts, checked)
         self.at = (-1, None, None)
 
-    def _loop(self, items: Iterator[Any], emit: Emit, drops: list[int], calls: Sequence[Any]) -> None:
+    def _loop(self, items: Iterator[Any], emit: Emit, counts: list[int], calls: Sequence[Any]) -> None:
         program = self.program
         steps = list(zip(program.operators, program.states, calls, strict=True))
         for item in items:
+            counts[-1] += program.raw
             x, p = item if program.takes == "pair" else (item, None)
             for i, (operator, state, call) in enumerate(steps):
                 self.at = (i, x, p)
                 result = operator.apply(x, state, call)
                 if result is DROPPED or result is KEPT:
-                    drops[i] += result is DROPPED
+                    counts[i] += result is DROPPED
                     if state is not None and state.finished:
                         return
                     break

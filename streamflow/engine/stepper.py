@@ -44,7 +44,8 @@ class Stepper:
         self.hungry = True
         self.finished = program.finished
         self.origin: Origin | None = None
-        self._drops = [0] * len(program.operators)
+        #: What each operator has dropped, and at the end how many raw records were seen.
+        self._counts = [0] * (len(program.operators) + 1)
         self._emit: Callable[[Any], object] = self.out.append
         self._items: Iterator[Any] = iter(())
         self._batch: Sequence[Any] | Block = ()
@@ -60,14 +61,18 @@ class Stepper:
         """Take the next batch; only when `hungry`."""
         self._base = self.ledger.received
         self._batch = batch
-        self._total = len(batch)
         self._done = 0
-        self.ledger.received += self._total
         self.origin = origin
-        self._items = batch.raw() if isinstance(batch, Block) else iter(batch)
+        if isinstance(batch, Block):
+            # How many records it holds is found out by iterating it: counting line ends first costs as much as a
+            # cheap operator. Until then there is always one more.
+            self._total = 1
+            self._items = batch.raw()
+        else:
+            self._total = len(batch)
+            self._items = iter(batch)
+            self.ledger.received += self._total
         self.hungry = not self._total
-        if isinstance(batch, Block) and batch.broken is not None:
-            self.hungry = False
 
     def take(self) -> Batch:
         """Return the results so far as a batch to be sent."""
@@ -100,18 +105,28 @@ class Stepper:
 
     def _run(self, size: int) -> None:
         """Run one slice, up to the first item that fails."""
-        program = self.program
+        program, counts = self.program, self._counts
+        run = program.run if self._probed else program.interpreted.probe
+        self._probed = True
+        seen = counts[-1]
         try:
-            if self._probed:
-                program.run(islice(self._items, size), self._emit, self._drops)
-            else:
-                self._probed = True
-                program.interpreted.probe(islice(self._items, size), self._emit, self._drops)
+            run(islice(self._items, size), self._emit, counts)
         except Exception as error:
-            self._done = self._consumed()
+            if program.raw:
+                self._note_raw(counts[-1] - seen, more=True)
+            else:
+                self._done = self._consumed()
             self._failed(error)
         else:
-            self._done += size
+            if program.raw:
+                self._note_raw(counts[-1] - seen, more=counts[-1] - seen == size)
+            else:
+                self._done += size
+
+    def _note_raw(self, count: int, *, more: bool) -> None:
+        self.ledger.received += count
+        self._done += count
+        self._total = self._done + more
 
     def _slice(self) -> int:
         if not self._probed:
@@ -131,11 +146,12 @@ class Stepper:
 
     def _end_of_batch(self) -> None:
         batch = self._batch
-        if isinstance(batch, Block) and batch.broken is not None:
-            # What could not even be framed comes after the records of its block, and counts as one more record.
-            error, self._done = batch.broken, self._total + 1
-            self.ledger.received += 1
-            self._blame(error, 0, error.record, self._total, batch.position(self._total))
+        if isinstance(batch, Block):
+            batch.note_length(self._done)
+            if batch.broken is not None:
+                # What could not even be framed comes after the records of its block, and counts as one more.
+                self.ledger.received += 1
+                self._blame(batch.broken, 0, batch.broken.record, self._done, batch.position(self._done))
         self.hungry = True
         self._items = iter(())
         self._batch = ()
@@ -143,15 +159,19 @@ class Stepper:
             self.origin = None
 
     def _finish_early(self) -> None:
-        left = self._total - min(self._consumed(), self._total)
-        self.ledger.abandoned += left
+        if not self.program.raw:
+            self.ledger.abandoned += self._total - min(self._consumed(), self._total)
         self.finished = self.hungry = True
 
     # -- failures -------------------------------------------------------------------------------------------------
 
     def position(self) -> Position | Span | None:
         """Return where the item under way came from, as exactly as this stage knows."""
-        return self._position_of(max(self._consumed() - 1, 0))
+        index = max(self._consumed() - 1, 0)
+        if self.program.takes == "pair" and not isinstance(self._batch, Block) and self._batch:
+            position: Position | Span | None = self._batch[index][1]
+            return position
+        return self._position_of(index)
 
     def _position_of(self, index: int) -> Position | Span | None:
         if isinstance(self._batch, Block):
@@ -167,7 +187,7 @@ class Stepper:
         index = self._done - 1
         if at == 0 and isinstance(self._batch, Block) and not item.strip():
             # A blank line is no record. Seen here, where a decoder has refused it, it costs the others nothing.
-            self._drops[0] += 1
+            self._counts[0] += 1
             return
         self._blame(error, at, item, index, position or self._position_of(index))
 
@@ -189,25 +209,30 @@ class Stepper:
         assert start == len(self.program.operators), "an operator that holds items back ends its stage"
         self.out.append((item, None) if self.program.gives == "pair" else item)
 
+    def _left(self) -> int:
+        """Return how many items were received and not processed yet; raw records are received as they are processed."""
+        return 0 if self.hungry or self.program.raw else self._total - min(self._done, self._total)
+
     def settle_counts(self) -> None:
         """Bring the ledger up to date with what the program counted."""
-        self.ledger.dropped = sum(self._drops)
+        self.ledger.dropped = sum(self._counts[:-1])
         self.ledger.retained = self.program.retained
-        self.ledger.in_flight = 0 if self.hungry else self._total - min(self._done, self._total)
+        self.ledger.in_flight = self._left()
         if not self.program.emits:
             # A sink's own `put` is called in the loop, where counting would cost each item: here it is worked out.
             ledger = self.ledger
             gone = ledger.dropped + ledger.failed + ledger.retained + ledger.in_flight + ledger.abandoned
             ledger.passed = ledger.emitted = ledger.received - gone
         self.ledger.drops = {
-            operator.label: count for operator, count in zip(self.program.operators, self._drops, strict=True) if count
+            operator.label: count
+            for operator, count in zip(self.program.operators, self._counts, strict=False)
+            if count
         }
 
     def close(self) -> None:
         """Give up what was fed and not processed, and forget what was generated."""
-        if not self.hungry:
-            self.ledger.abandoned += self._total - min(self._done, self._total)
-            self.hungry = True
+        self.ledger.abandoned += self._left()
+        self.hungry = True
         self.settle_counts()
         self.program.close()
 

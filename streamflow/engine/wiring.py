@@ -203,6 +203,7 @@ def make_stepper(
         emits=put is None,
         takes="pair" if pairs and planned.source is None else "item",
         gives="pair" if pairs else "item",
+        raw=planned.source is not None and planned.source.decode is not None,
         fuse=fuse,
     )
     stepper = Stepper(planned.name, program, ledger, exact=planned.source is not None)

@@ -11,7 +11,8 @@ from streamflow.model.positions import Position, Span
 class Origin(NamedTuple):
     """Remember from which stretch of a source a batch came, at the cost of one tuple a batch.
 
-    `locate` gives the position of an ordinal of that stretch; `first` and `last` are the ordinals at its ends.
+    `locate` gives the position of an ordinal of that stretch; `first` and `last` are the ordinals at its ends, where -1
+    is the last one of a block whose length is not known yet.
     """
 
     locate: Callable[[int], Position]

@@ -47,9 +47,16 @@ class Block(ABC):
     def consumed(self, raw: Iterator[bytes]) -> int:
         """Return how many records `raw` has handed out so far."""
 
+    def note_length(self, length: int) -> None:
+        """Be told `len(self)` by who has iterated all of it, where counting would cost something."""
+        return None
+
     @abstractmethod
     def position(self, index: int) -> Position:
-        """Return the position of record `index`; `len(self)` is the place after the last, where `broken` is."""
+        """Return the position of record `index`; `len(self)` is the place after the last, where `broken` is.
+
+        A negative index counts from the end.
+        """
 
 
 class Reader(ABC, Generic[T_co]):

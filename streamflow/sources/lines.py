@@ -58,7 +58,7 @@ class LineBlock(Block):
         self._label = label
         self._line = line
         self._offset = offset
-        self._count = _lines(data, len(data))
+        self._count: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -66,7 +66,13 @@ class LineBlock(Block):
         return len(self._data)
 
     def __len__(self) -> int:
+        if self._count is None:
+            self._count = _lines(self._data, len(self._data))
         return self._count
+
+    def note_length(self, length: int) -> None:
+        """Remember the number of lines, which then need not be counted."""
+        self._count = length
 
     def raw(self) -> Iterator[bytes]:
         """Return an iterator over the lines; it costs nothing to make."""
@@ -78,6 +84,7 @@ class LineBlock(Block):
 
     def position(self, index: int) -> Position:
         """Find line `index` by walking there."""
+        index += len(self) if index < 0 else 0
         raw = io.BytesIO(self._data)
         for _ in range(index):
             raw.readline()
@@ -105,12 +112,22 @@ class LineCutter:
     def move(self, offset: int, line: int) -> None:
         """Forget what was fed: the next block begins with line number `line`, at byte `offset`."""
         #: Where the next line begins.
-        self.offset, self.line = offset, line
+        self.offset = offset
+        self._line = line
+        self._before: LineBlock | None = None  # its lines are not in `_line` yet
         self._block: bytearray | bytes = b""
         self._at = self._end = 0
         self._held: list[bytes] = []
         self._length = 0  # of the unfinished line before `_at`
         self._skipping = False  # that line is too long: only its beginning is held
+
+    @property
+    def line(self) -> int:
+        """Return the number of the next line; by the time it is asked for, who read the last block has counted it."""
+        if self._before is not None:
+            self._line += len(self._before)
+            self._before = None
+        return self._line
 
     def feed(self, block: bytearray | bytes, end: int) -> None:
         """Take the first `end` bytes of `block`; all before it was cut."""
@@ -169,7 +186,7 @@ class LineCutter:
                 return None
         block = LineBlock(data, self.label, self.line, self.offset)
         self.offset += len(data)
-        self.line += len(block)
+        self._before = block
         return block
 
     def _break(self, border: int) -> LineBlock:
@@ -184,7 +201,7 @@ class LineCutter:
         )
         block = LineBlock(b"", self.label, self.line, self.offset, error)
         self.offset += whole
-        self.line += 1
+        self._line += 1
         self._at = border
         self._forget()
         return block

@@ -58,7 +58,7 @@ class SourceStage(FusedStage):
             batch = self._pull(pull) if pull is not None else await self._read()
             if batch is None:
                 break
-            if len(batch) or isinstance(batch, Block):
+            if isinstance(batch, Block) or batch:
                 self._probe()
                 await self.process(batch, origin_of(batch, start))
                 if self.eager_flush and self.writer is not None:
@@ -173,7 +173,7 @@ class SourceStage(FusedStage):
 def origin_of(batch: Any, start: Position) -> Origin:
     """Return where the items of `batch` came from, read when the source stood at `start`."""
     if isinstance(batch, Block):
-        return Origin(batch.position, 0, max(len(batch) - 1, 0))
+        return Origin(batch.position, 0, -1)
     if isinstance(batch, Located):
         return Origin(batch.position, 0, len(batch) - 1)
     first = start.index

@@ -1,0 +1,21 @@
+"""The works of the table, a file per family; peers are imported where they are called, never before."""
+
+from bench.flows import host_timer, idle_latency, import_time, ints, json_lines, memory, waits
+from bench.works import Work
+
+WORKS: dict[str, Work] = {
+    work.name: work
+    for work in (
+        ints.FUSED,
+        ints.CHANNELS,
+        waits.ORDERED,
+        waits.UNORDERED,
+        waits.TAIL,
+        json_lines.DICTS,
+        json_lines.STRUCTS,
+        idle_latency.WORK,
+        host_timer.WORK,
+        memory.WORK,
+        import_time.WORK,
+    )
+}
