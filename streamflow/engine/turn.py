@@ -31,6 +31,7 @@ class Turn:
         self._denied: list[asyncio.Future[None]] = []
         self._served: list[asyncio.Future[None]] = []
         self._given_away = perf_counter()
+        self._ended = 0.0
         self._in_flight = 0
 
     def spent(self) -> bool:
@@ -43,8 +44,11 @@ class Turn:
     def begin(self) -> None:
         """Begin a turn, if none is under way: its end will be noticed, so that `number` changes."""
         if not self.deadline:
-            self.deadline = perf_counter() + self.max_stall
+            now = perf_counter()
+            self.deadline = now + self.max_stall
             self._loop.call_soon(self._over)
+            if now - self._ended > 2 * GIVE_AWAY_FOR:
+                self._given_away = now  # the loop was idle in between: whoever waited for the GIL has had it
 
     async def wait(self, served: bool) -> None:
         """Wait for the next turn; `served` says whether the caller has worked in this one."""
@@ -62,17 +66,15 @@ class Turn:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
-        if waiting:
+        self._ended = perf_counter()
+        if self._ended - self._given_away >= GIVE_AWAY_EVERY:
             self._give_the_gil_away()
 
     def _give_the_gil_away(self) -> None:
         # A loop that polls more often than the interpreter's switch interval lets go of the GIL and takes it again
         # before a waiting thread has woken, and each time restarts that thread's patience: it may wait for ever.
         # Sleeping outside the GIL for longer than a wake-up takes is the only thing that helps.
-        now = perf_counter()
-        if now - self._given_away < GIVE_AWAY_EVERY:
-            return
-        self._given_away = now
+        self._given_away = self._ended
         # Our own threads say whether they have a call in their hands, and most calls come back within one look; of
         # other threads nothing is known.
         in_flight, before = calls_in_flight(), self._in_flight
