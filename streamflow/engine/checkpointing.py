@@ -1,4 +1,4 @@
-"""Gather the parts of one checkpoint. Pure: told what stages acknowledge and which have ended, it says when it is whole."""
+"""Gather the parts of one checkpoint. Pure: told what stages acknowledge and which ended, it says when it is whole."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ def _refuse(join: Part, shared: Part, first: list[Part], second: list[Part]) -> 
         uneven = [part for part in way if _uneven(part)]
         if uneven and not _never_blocks(other):
             raise FlowError(
-                f"{join_label}: two of its inputs come from {shared_label!r}, and {_label(uneven[0])!r} on the way drops "
-                f"or multiplies items, so one edge could fill while the other stays empty and everything waits; make "
-                f"both ways one to one (give None instead of dropping), or use merge"
+                f"{join_label}: two of its inputs come from {shared_label!r}, and {_label(uneven[0])!r} on the way "
+                f"drops or multiplies items, so one edge could fill while the other stays empty and everything waits; "
+                f"make both ways one to one (give None instead of dropping), or use merge"
             )
 
 

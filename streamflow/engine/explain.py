@@ -8,7 +8,7 @@ from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
 
 
 def explain(plan: Plan) -> str:
-    """Return the plan as a tree from its sources to its sinks, each stage with what it fuses and why it begins there."""
+    """Return the plan as a tree from sources to sinks, each stage with what it fuses and why it begins there."""
     lines = [f"{len(plan.stages)} stages, {len(plan.edges)} edges"]
     shown: set[int] = set()
     for stage in plan.stages:

@@ -219,8 +219,8 @@ def _checked(call: Any, operator: ElementOperator) -> Any:
             if inspect.iscoroutine(result):
                 result.close()
             raise FlowError(
-                f"{operator.label}: the plain function {name_of(call)} returned an awaitable, which nobody would await. "
-                f"Make it `async def` (a lambda cannot be), or give the async function itself"
+                f"{operator.label}: the plain function {name_of(call)} returned an awaitable, which nobody would "
+                f"await. Make it `async def` (a lambda cannot be), or give the async function itself"
             )
         return result
 

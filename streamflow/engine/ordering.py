@@ -1,6 +1,6 @@
 """The order of what is under way at the same time. Pure: it is told what happened and says what may leave.
 
-A slot is a list of one value, not an object of a class: one is made for each item, and it costs a quarter.
+An item is known by its ordinal: whoever takes it counts, and nothing is allocated for it here.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from typing import Any, Final
 from streamflow.model.markers import LatencyProbe
 
 PENDING: Final = object()
-#: The value of a slot whose item leaves the stream here.
+#: The value of an item that leaves the stream here.
 NOTHING: Final = object()
-Slot = list[Any]
 
 
 class Signal:
-    """Be, in a slot, something other than a result: a marker to pass on, or the error that ends the run."""
+    """Be, among results, something else: a marker to pass on, or the error that ends the run."""
 
     __slots__ = ("what",)
 
@@ -26,106 +25,105 @@ class Signal:
 
 
 class Ordered:
-    """Let results leave in the order in which their slots were opened; a marker has a slot of its own."""
+    """Let results leave in the order in which their items were taken, `capacity` of them apart at most."""
 
-    #: Whether nothing may be opened for now.
+    #: Whether nothing may be taken for now: here a marker keeps its place, and nothing need wait for it.
     fenced = False
 
-    def __init__(self) -> None:
-        self._slots: deque[Slot] = deque()
+    def __init__(self, capacity: int) -> None:
+        size = 1 << max(capacity - 1, 1).bit_length()
+        self._values: list[Any] = [PENDING] * size  # a ring: item n is at n modulo its size, a power of two
+        self._mask = size - 1
+        self._marks: deque[tuple[int, Any]] = deque()
+        #: The ordinal of the next item to leave.
+        self.head = 0
 
-    def open(self) -> Slot:
-        """Open the next slot."""
-        slot = [PENDING]
-        self._slots.append(slot)
-        return slot
+    def close(self, item: int, value: Any) -> bool:
+        """Fill the place of `item`; return whether something may leave now."""
+        self._values[item & self._mask] = value
+        return item == self.head
 
-    def close(self, slot: Slot, value: Any) -> bool:
-        """Fill `slot`; return whether something may leave now."""
-        slot[0] = value
-        return self._slots[0] is slot
-
-    def mark(self, what: Any) -> None:
-        """Let a marker leave after everything that was opened before it."""
-        self._slots.append([Signal(what)])
+    def mark(self, what: Any, taken: int) -> None:
+        """Let a marker leave after the first `taken` items."""
+        self._marks.append((taken, what))
 
     def ready(self) -> bool:
         """Tell whether something may leave."""
-        return bool(self._slots) and self._slots[0][0] is not PENDING
+        if self._marks and self._marks[0][0] == self.head:
+            return True
+        return self._values[self.head & self._mask] is not PENDING
 
-    def leave(self, limit: int) -> tuple[list[Any], int, Any]:
-        """Take out up to `limit` results, up to the first signal: the results, the slots freed, what was signalled."""
-        slots, out, freed = self._slots, list[Any](), 0
-        while slots and len(out) < limit:
-            value = slots[0][0]
-            if value is PENDING:
-                break
-            slots.popleft()
+    def leave(self, limit: int) -> tuple[list[Any], Any]:
+        """Take out up to `limit` results, up to the first signal; return them and what was signalled."""
+        values, mask, head, out = self._values, self._mask, self.head, list[Any]()
+        stop = self._marks[0][0] if self._marks else -1
+        signal = None
+        while head != stop and len(out) < limit and (value := values[head & mask]) is not PENDING:
+            values[head & mask] = PENDING
+            head += 1
             if value.__class__ is Signal:
-                return out, freed, value.what
-            freed += 1
+                signal = value.what
+                break
             if value is not NOTHING:
                 out.append(value)
-        return out, freed, None
+        self.head = head
+        if head == stop and signal is None:
+            signal = self._marks.popleft()[1]
+        return out, signal
 
 
 class Unordered:
-    """Let results leave as they come. A marker is a fence: nothing may be opened until all before it has been closed.
+    """Let results leave as they come. A marker is a fence: nothing may be taken until all before it has been closed.
 
     A latency probe is no fence, or measuring would cost what it measures: it leaves once as many results have as were
-    open when it came.
+    under way when it came.
     """
 
     def __init__(self) -> None:
         self.fenced = False
-        self._open = 0
+        #: How many items have left.
+        self.head = 0
         self._closed = 0
         self._ready: deque[Any] = deque()
-        self._fence: list[Signal] = []
+        self._fence: deque[tuple[int, Any]] = deque()
         self._probes: deque[tuple[int, Signal]] = deque()
 
-    def open(self) -> Slot:
-        """Open a slot; not while `fenced`."""
-        self._open += 1
-        return [PENDING]
-
-    def close(self, slot: Slot, value: Any) -> bool:
-        """Fill `slot`; something may leave now."""
-        self._open -= 1
+    def close(self, item: int, value: Any) -> bool:
+        """Take the value of an item; something may leave now."""
         self._closed += 1
         self._ready.append(value)
         if self._probes and self._closed >= self._probes[0][0]:
             self._ready.append(self._probes.popleft()[1])
-        if self._fence:
+        if self.fenced:
             self._pass_fence()
         return True
 
-    def mark(self, what: Any) -> None:
-        """Let a marker leave after everything that was opened before it."""
-        if isinstance(what, LatencyProbe) and self._open and not self._fence:
-            self._probes.append((self._closed + self._open, Signal(what)))
+    def mark(self, what: Any, taken: int) -> None:
+        """Let a marker leave after everything that was taken before it."""
+        if isinstance(what, LatencyProbe) and taken > self._closed and not self.fenced:
+            self._probes.append((taken, Signal(what)))
             return
-        self._fence.append(Signal(what))
+        self._fence.append((taken, what))
         self._pass_fence()
 
     def _pass_fence(self) -> None:
-        if not self._open:
-            self._ready.extend(self._fence)
-            self._fence.clear()
+        while self._fence and self._closed >= self._fence[0][0]:
+            self._ready.append(Signal(self._fence.popleft()[1]))
         self.fenced = bool(self._fence)
 
     def ready(self) -> bool:
         """Tell whether something may leave."""
         return bool(self._ready)
 
-    def leave(self, limit: int) -> tuple[list[Any], int, Any]:
-        """Take out up to `limit` results, up to the first signal: the results, the slots freed, what was signalled."""
-        ready, out, freed = self._ready, list[Any](), 0
+    def leave(self, limit: int) -> tuple[list[Any], Any]:
+        """Take out up to `limit` results, up to the first signal; return them and what was signalled."""
+        ready, out = self._ready, list[Any]()
         while ready and len(out) < limit:
             value = ready.popleft()
             if value.__class__ is Signal:
-                return out, freed, value.what
-            freed += 1
+                self.head += isinstance(value.what, BaseException)
+                return out, value.what
+            self.head += 1
             if value is not NOTHING:
                 out.append(value)
-        return out, freed, None
+        return out, None

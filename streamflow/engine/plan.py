@@ -304,7 +304,8 @@ class _Planner:
     def _place_letter_sink(self, sink: Sink[Any]) -> int:
         if sink.errors.drops:
             raise FlowError(
-                f"dead_letter({sink.label}): the sink of dead letters cannot skip failures of its own; use on_error='fail'"
+                f"dead_letter({sink.label}): the sink of dead letters cannot skip failures of its own; "
+                f"use on_error='fail'"
             )
         draft = _Draft(
             "merge", "it gathers dead letters", operator=Merge(name="dead letters"), open=False, letters=True

@@ -1,4 +1,4 @@
-"""What the process uses while a run lasts: resident memory, processor time, threads, descriptors, and the loop's lag."""
+"""What the process uses while a run lasts: resident memory, processor time, threads, descriptors, the loop's lag."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Watchdog:
         return queued or any(stage.ledger.in_flight for stage in self._alive())
 
     def deadlock(self) -> FlowDeadlock | None:
-        """Return an error if stages wait for each other in a circle, seen twice in a row so that it is no passing state."""
+        """Return an error if stages wait for each other in a circle, seen twice so that it is no passing state."""
         waits, free = self._waits()
         circle = circle_of_waits(waits, free)
         confirmed = circle and circle == self._suspected

@@ -99,7 +99,8 @@ class Bridge:
 
     def taken(self) -> None:
         """Make room for one more batch; on the iterator's thread."""
-        assert self._loop is not None and self._room is not None
+        assert self._loop is not None
+        assert self._room is not None
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits for room
             self._loop.call_soon_threadsafe(self._room.release)
 

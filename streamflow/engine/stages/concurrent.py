@@ -15,13 +15,14 @@ from streamflow.engine.adaptive import AdaptiveLimit
 from streamflow.engine.attempts import Attempts, GaveUp
 from streamflow.engine.current import set_locator
 from streamflow.engine.failures import Failures
-from streamflow.engine.ordering import NOTHING, Ordered, Signal, Slot, Unordered
+from streamflow.engine.ordering import NOTHING, Ordered, Signal, Unordered
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.errors import FlowError
 from streamflow.model.markers import EndOfStream, Marker
+from streamflow.model.positions import Span
 from streamflow.operators.callables import name_of
 from streamflow.operators.map import ConcurrentApply
 
@@ -29,9 +30,9 @@ from streamflow.operators.map import ConcurrentApply
 SLOTS_PER_ITEM = 16
 #: Bytes of results that may wait for their predecessors.
 MAX_WAITING_BYTES = 64 << 20
-SAMPLE_EVERY = 64
 MAX_OUT = 1024
 _END: Final = object()
+Call = Callable[[Any], Awaitable[Any]]
 
 
 class ConcurrentStage(Stage):
@@ -43,24 +44,23 @@ class ConcurrentStage(Stage):
         self.operator = operator = planned.operator
         self.adaptive = AdaptiveLimit() if operator.concurrency == "auto" else None
         self.limit = self.adaptive.limit if self.adaptive else int(operator.concurrency)
-        self.order: Ordered | Unordered = Ordered() if operator.ordered else Unordered()
+        most = SLOTS_PER_ITEM * (self.adaptive.most if self.adaptive else self.limit)
+        self.order: Ordered | Unordered = Ordered(most) if operator.ordered else Unordered()
         self.failures = Failures(planned.name, self.ledger)
         self.ledger.concurrency = self.limit
         self._pairs = pairs
         self._items: Iterator[Any] = iter(())
-        self._origin: Origin | None = None
-        self._workers: set[asyncio.Task[None]] = set()
+        self._origins: deque[tuple[int, Origin | None]] = deque()
+        self._workers: list[asyncio.Task[None]] = []  # each lives as long as the stage
         self._idle: deque[asyncio.Future[None]] = deque()
         self._hungry: asyncio.Future[None] | None = None
         self._ready: asyncio.Future[None] | None = None
         self._ended = False
         self._taking = True
         self._taken = 0
-        self._failed_before = 0
         self._item_bytes = 0.0
         self._busy_since = 0.0
-        self._capacity = SLOTS_PER_ITEM * self.limit
-        self._free = self._capacity
+        self._capacity = self._ceiling = SLOTS_PER_ITEM * self.limit
 
     @property
     def calls_under_way(self) -> int:
@@ -72,7 +72,7 @@ class ConcurrentStage(Stage):
         capacity = SLOTS_PER_ITEM * self.limit
         if self._item_bytes:
             capacity = min(capacity, max(self.limit, int(MAX_WAITING_BYTES / self._item_bytes)))
-        self._free += capacity - self._capacity
+        self._ceiling += capacity - self._capacity
         self._capacity = capacity
 
     # -- the three kinds of task ----------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class ConcurrentStage(Stage):
                 raise group_error.exceptions[0] from None
 
     async def _read(self) -> None:
-        """Feed the workers; whoever of them runs out of items looks into the edge first and wakes this only if empty."""
+        """Feed the workers; whoever runs out of items looks into the edge first, and wakes this only if it is empty."""
         channel = self.inputs[0]
         loop = asyncio.get_running_loop()
         while not self._ended:
@@ -109,18 +109,26 @@ class ConcurrentStage(Stage):
         if isinstance(message, Batch):
             self.ledger.received += len(message.items)
             self._items = iter(message.items)
-            self._origin = message.origin
+            self._remember(message.origin)
         else:
             if isinstance(message, EndOfStream):
                 self._ended = True
                 self.failed_above = message.failed
-            self.order.mark(message)
+            self.order.mark(message, self._taken)
             self._wake_emitter()
 
-    def _next(self) -> Any:
-        """Return the next item, reading on in the edge without waiting; `_END` if there is none now."""
-        for item in self._items:
-            return item
+    def _remember(self, origin: Origin | None) -> None:
+        """Remember where the items from here on come from, as long as one of them is in this stage."""
+        if self._pairs:
+            return
+        origins, ledger = self._origins, self.ledger
+        origins.append((self._taken, origin))
+        left = ledger.passed + ledger.dropped + ledger.failed
+        while len(origins) > 1 and origins[1][0] <= left:
+            origins.popleft()
+
+    def _read_on(self) -> Any:
+        """Return the first item of what comes next on the edge, without waiting; `_END` if there is none now."""
         reader = self._hungry
         if reader is None or reader.done() or not self._taking:
             return _END  # the reader itself is at the edge
@@ -137,7 +145,7 @@ class ConcurrentStage(Stage):
     def _wake_workers(self) -> None:
         """Let idle workers go on, and start new ones, as far as there is work and room."""
         there = length_hint(self._items) + self.inputs[0].queued
-        wanted = min(there, self._free, self.limit - self.calls_under_way)
+        wanted = min(there, self._ceiling - self._taken, self.limit - self.calls_under_way)
         while self._idle and wanted > 0:
             future = self._idle.popleft()
             if not future.done():
@@ -146,9 +154,7 @@ class ConcurrentStage(Stage):
                 wanted -= 1
         for _ in range(min(wanted, self.limit - len(self._workers))):
             self._note_busy()
-            worker = self._group.create_task(self._worker())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.append(self._group.create_task(self._worker()))
 
     def _note_busy(self) -> None:
         if not self._busy_since:
@@ -170,15 +176,18 @@ class ConcurrentStage(Stage):
         """Take an item, fill its slot, take the next. This is the hot path: what can be is kept out of it."""
         order, call, turn, pairs, adaptive = self.order, self._call, self.turn, self._pairs, self.adaptive
         plain = self.operator.kind == "map" and not pairs
+        close = order.close
         loop = asyncio.get_running_loop()
-        where: list[Any] = [None]
-        slot: Slot | None
-        result: Any
-        set_locator(lambda: _position(where[0]))
+        position = result = None
+        index = 0
+        set_locator(lambda: position if pairs else self._span_of(index))
         while True:
             item: Any = _END
-            if self._free > 0 and (adaptive is None or self.calls_under_way <= self.limit):
-                item = self._next()
+            if self._taken < self._ceiling and (adaptive is None or self.calls_under_way <= self.limit):
+                for item in self._items:  # noqa: B007  (the quickest way to take one)
+                    break
+                else:
+                    item = self._read_on()
             if item is _END:
                 if not self._taking:
                     return
@@ -186,51 +195,64 @@ class ConcurrentStage(Stage):
                 self._idle.append(future)
                 self._note_idle()
                 # An idle worker holds on to nothing: somebody may wait for the end of what it has dropped.
-                result = slot = where[0] = None
+                position = result = None
                 await future
                 continue
-            where[0] = self._origin
             if pairs:
-                item, where[0] = item
-            slot = order.open()
-            self._free -= 1
+                item, position = item
             index = self._taken
             self._taken = index + 1
             if not turn.deadline:
                 turn.begin()
             turned = turn.number
-            began = perf_counter() if adaptive is not None else 0.0
             try:
                 result = await call(item)
             except Exception as error:
-                self._failed(slot, item, index, error, where[0])
+                self._failed(item, index, error, position)
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
                 # The user's function was cancelled by somebody else, or raised this itself: that is its failure.
-                self._failed(slot, item, index, error, where[0])
+                self._failed(item, index, error, position)
             else:
                 if not plain:
-                    result = self._value(item, result, where[0])
-                if order.close(slot, result):
+                    result = self._value(item, result, position)
+                if close(index, result) and self._ready is not None:
                     self._wake_emitter()
-                if not index % SAMPLE_EVERY:
-                    self._note_size(result)
-            if adaptive is not None:
-                self._adapt(adaptive, perf_counter() - began)
             if turn.number == turned:
                 # Nothing was waited for: a function that never waits must not hold the loop.
                 while turn.spent():
                     await turn.wait(served=True)
 
-    def _adapt(self, adaptive: AdaptiveLimit, seconds: float) -> None:
-        failed = self.ledger.failed + self.ledger.retried
-        if adaptive.observe(seconds, failed=failed > self._failed_before, under_way=self.calls_under_way):
-            self.limit = self.ledger.concurrency = adaptive.limit
-            self._set_capacity()
-            self._wake_workers()
-        self._failed_before = failed
+    def _adapting(self, call: Call) -> Call:
+        """Return `call` with its time and its failures told to the adaptive limit."""
+        adaptive = self.adaptive
+        assert adaptive is not None
+
+        async def timed(item: Any) -> Any:
+            began = perf_counter()
+            failed = True
+            try:
+                result = await call(item)
+                failed = False
+                return result
+            finally:
+                if adaptive.observe(perf_counter() - began, failed=failed, under_way=self.calls_under_way):
+                    self.limit = self.ledger.concurrency = adaptive.limit
+                    self._set_capacity()
+                    self._wake_workers()
+
+        return timed
+
+    def _span_of(self, index: int) -> Span | None:
+        """Return from which stretch of the source the batch of item `index` came."""
+        origin = None
+        for first, candidate in self._origins:
+            if first > index:
+                break
+            origin = candidate
+        return origin.span() if origin is not None else None
 
     async def _emit(self) -> None:
         """Hand on what may leave, as one batch a wake-up, until the end has left."""
@@ -241,8 +263,8 @@ class ConcurrentStage(Stage):
                 self._ready = loop.create_future()
                 await self._ready
                 self._ready = None
-            out, freed, signal = order.leave(MAX_OUT)
-            self._free += freed
+            out, signal = order.leave(MAX_OUT)
+            self._ceiling = order.head + self._capacity
             await self._hand_on(out)
             if isinstance(signal, EndOfStream):
                 return
@@ -258,9 +280,10 @@ class ConcurrentStage(Stage):
         if self.failures.letters:
             await self.send_letters(self.failures.letters)
         if out:
+            self._note_size(out[-1])
             self.ledger.emitted += len(out)
             self.ledger.passed += len(out)
-            await self.send(Batch(out, self._origin))
+            await self.send(Batch(out, self._origins[-1][1] if self._origins else None))
 
     def _wake_emitter(self) -> None:
         if self._ready is not None and not self._ready.done():
@@ -268,8 +291,9 @@ class ConcurrentStage(Stage):
 
     # -- one item -------------------------------------------------------------------------------------------------
 
-    def _make_call(self, resource: Any) -> Callable[[Any], Awaitable[Any]]:
-        return Attempts(self.operator, resource, self.ledger, self.turn).call()
+    def _make_call(self, resource: Any) -> Call:
+        call = Attempts(self.operator, resource, self.ledger, self.turn).call()
+        return call if self.adaptive is None else self._adapting(call)
 
     def _value(self, item: Any, result: Any, position: Any) -> Any:
         """Return what leaves for an item whose call has returned `result`."""
@@ -280,20 +304,21 @@ class ConcurrentStage(Stage):
             return NOTHING
         return (value, position) if self._pairs else value
 
-    def _failed(self, slot: Slot, item: Any, index: int, error: BaseException, where: Any) -> None:
+    def _failed(self, item: Any, index: int, error: BaseException, position: Any) -> None:
         attempts = 1
         if isinstance(error, GaveUp):
             attempts = error.attempts
             error = error.error
         value: Any = NOTHING
         try:
-            self.failures.take(error, self.operator, item, index, _position(where), attempts=attempts)
+            position = position if self._pairs else self._span_of(index)
+            self.failures.take(error, self.operator, item, index, position, attempts=attempts)
         except BaseException as final:
             # What came before it leaves first; nothing after it is begun.
             value = Signal(final)
             self._taking = False
             self._items = iter(())
-        if self.order.close(slot, value):
+        if self.order.close(index, value):
             self._wake_emitter()
 
     def _note_size(self, value: Any) -> None:
@@ -304,7 +329,7 @@ class ConcurrentStage(Stage):
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """Return the stage's own task, and those of its workers that have an item in their hands."""
-        return super().tasks() + list(self._workers)
+        return super().tasks() + [worker for worker in self._workers if not worker.done()]
 
     def settle_counts(self) -> None:
         """Count as in flight what was received and has neither left nor been lost."""
@@ -319,10 +344,6 @@ class ConcurrentStage(Stage):
         """Send the dead letters that are still here, and give up the rest."""
         self.force_letters(self.failures.letters)
         super().close()
-
-
-def _position(where: Any) -> Any:
-    return where.span() if isinstance(where, Origin) else where
 
 
 @asynccontextmanager
