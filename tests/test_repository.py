@@ -22,7 +22,7 @@ SUMMARY = "======== 1 failed, 3 passed in 0.12s ========"
 #: Stands for every tool of a virtual environment: notes its call, fails if it is told to.
 TOOL = f"""#!/usr/bin/env bash
 name=$(basename "$0")
-echo "$name $*" >> "$CALLS"
+echo "$name${{*:+ $*}}" >> "$CALLS"
 [[ $name == python ]] && echo "{SUMMARY}"
 [[ " $FAILING " != *" $name "* ]]
 """

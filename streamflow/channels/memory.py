@@ -18,7 +18,7 @@ from streamflow.model.markers import Marker
 from streamflow.model.policies import Overflow
 from streamflow.model.statistics import EdgeStatistics
 
-DEFAULT_ITEMS = 4096
+DEFAULT_ITEMS = 8192
 DEFAULT_BYTES = 16 << 20
 
 

@@ -19,7 +19,7 @@ from streamflow.model.interfaces import Block
 from streamflow.model.positions import Position, Span
 
 #: Results that a step gathers before it returns, so that a large expansion is handed on in pieces.
-MAX_OUT = 1024
+MAX_OUT = 2048
 #: Dead letters that a step gathers before it returns.
 MAX_LETTERS = 64
 #: Seconds of work between two looks at the clock.

@@ -17,6 +17,14 @@ from streamflow.model.interfaces import Block, InlineWriter
 from streamflow.model.markers import EndOfStream
 
 
+#: Seconds for which one call of a user's function may hold the loop before a warning names its stage.
+HELD = 0.05
+HELD_ADVICE = (
+    "one call of its function took that long, and nothing else could run; make it `async def` and do the work in "
+    "`await asyncio.to_thread(...)`, or split it into smaller steps"
+)
+
+
 class FusedStage(Stage):
     """Pump a stepper; if its last operator is a sink's `put`, see to the writer between steps."""
 
@@ -27,6 +35,7 @@ class FusedStage(Stage):
     ) -> None:
         super().__init__(planned, turn, listener)
         self.writer = self.inline = writer
+        self._warned = False
 
     async def work(self) -> None:
         """Process batch after batch; flush what is held back at a regular end."""
@@ -60,7 +69,11 @@ class FusedStage(Stage):
                 await self._hand_on()  # what came before the item that failed
                 raise
             finally:
-                self.ledger.busy += perf_counter() - began
+                seconds = perf_counter() - began
+                self.ledger.busy += seconds
+                if seconds > HELD and not self._warned:
+                    self._warned = True
+                    self.listener.loop_held(self.name, seconds, HELD_ADVICE)
             worked = True
             await self._hand_on()
 

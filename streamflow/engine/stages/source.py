@@ -17,7 +17,7 @@ from streamflow.model.interfaces import Block, PullReader, Reader
 from streamflow.model.markers import Barrier, LatencyProbe
 from streamflow.model.positions import Position
 
-READ_LIMIT = 1024
+READ_LIMIT = 2048
 #: Seconds between two latency probes of one source.
 PROBE_EVERY = 0.1
 
