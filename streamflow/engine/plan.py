@@ -282,7 +282,7 @@ class _Planner:
         self.stages.append(draft)
         for port, part in enumerate(inputs):
             before = self.exits[part]
-            self.edges.append(_edge(before, index, port))
+            self.edges.append(_edge(before, index, port, _room_for(draft)))
         return _Exit(index)
 
     def place_dead_letters(self) -> None:
@@ -353,14 +353,22 @@ class _Planner:
         )
 
 
-def _edge(before: _Exit, consumer: int, port: int) -> PlannedEdge:
+def _room_for(draft: _Draft) -> int:
+    """Return how many items may wait for a stage: few where each takes long, so that little is lost or to be drained."""
+    if isinstance(draft.operator, ConcurrentApply):
+        at_once = 64 if draft.operator.concurrency == "auto" else draft.operator.concurrency
+        return max(64, min(4 * at_once, DEFAULT_ITEMS))
+    return 1024 if draft.kind == "sink" else DEFAULT_ITEMS
+
+
+def _edge(before: _Exit, consumer: int, port: int, items: int) -> PlannedEdge:
     buffer = before.buffer
-    edge = PlannedEdge(producer=before.stage, consumer=consumer, port=port, output=before.output)
+    edge = PlannedEdge(producer=before.stage, consumer=consumer, port=port, output=before.output, items=items)
     if buffer is None:
         return edge
     return replace(
         edge,
-        items=buffer.items if buffer.items is not None else DEFAULT_ITEMS,
+        items=buffer.items if buffer.items is not None else items,
         bytes=buffer.bytes if buffer.bytes is not None else DEFAULT_BYTES,
         overflow=buffer.overflow,
         asked=True,

@@ -28,7 +28,7 @@ from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
 from streamflow.model.checkpoint import Checkpoint
-from streamflow.model.errors import FlowError, FlowHung, RunCancelled
+from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, RunCancelled
 from streamflow.model.markers import Barrier, LatencyProbe
 from streamflow.model.statistics import RunStatistics
 
@@ -246,8 +246,9 @@ class Run:
             await stage.run()
         except asyncio.CancelledError as error:
             if not self._stage_was_cancelled(stage):
-                # The user's own code raised it: nobody asked this stage to stop, so it is a failure like any other.
-                self._stage_failed(stage, error)
+                failure = ItemCancelled(stage.name)
+                failure.__cause__ = error
+                self._stage_failed(stage, failure)
         except Exception as error:
             self._stage_failed(stage, error)
         finally:
@@ -342,8 +343,11 @@ class Run:
 
     @staticmethod
     def _cancel_stage(stage: Stage) -> None:
-        if stage.task is not None and not stage.task.done():
-            stage.task.cancel()
+        if stage.task is None or stage.task.done():
+            return
+        # Asked a second time, those of its tasks are asked too that went on in spite of the first.
+        for task in stage.tasks() if stage.task.cancelling() else [stage.task]:
+            task.cancel()
 
     async def _until_gone(self, timeout: float) -> None:
         """Wait for the end of the run, whatever cancels the caller meanwhile; report what hangs."""

@@ -68,6 +68,7 @@ class Stage(ABC):
     async def run(self) -> None:
         """Work to the end and close both sides; what is raised here is the stage's failure."""
         failed = True
+        self.ledger.state = "busy"
         try:
             await self.work()
             failed = self.failed_above

@@ -42,6 +42,16 @@ class ItemTimeout(StreamflowError, TimeoutError):
     """Say that one attempt on one item, or the gap between two items, took longer than its `timeout`."""
 
 
+class ItemCancelled(StreamflowError):
+    """Say that a user's function raised CancelledError although nobody had cancelled the run: a failure like any other.
+
+    The original is its `__cause__`. It cannot be passed on itself, since asyncio takes it for a cancellation.
+    """
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"{where}: the function raised CancelledError, and nobody had cancelled the run")
+
+
 class TooManyFailures(StreamflowError):
     """Say that a stage, source or sink skipped more failures than its `max_failures` allows."""
 

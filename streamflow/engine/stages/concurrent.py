@@ -20,7 +20,7 @@ from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
-from streamflow.model.errors import FlowError
+from streamflow.model.errors import FlowError, ItemCancelled
 from streamflow.model.markers import EndOfStream, Marker
 from streamflow.model.positions import Span
 from streamflow.operators.callables import name_of
@@ -213,8 +213,9 @@ class ConcurrentStage(Stage):
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
-                # The user's function was cancelled by somebody else, or raised this itself: that is its failure.
-                self._failed(item, index, error, position)
+                failure = ItemCancelled(self.operator.label)
+                failure.__cause__ = error
+                self._failed(item, index, failure, position)
             else:
                 if not plain:
                     result = self._value(item, result, position)

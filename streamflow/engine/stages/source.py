@@ -46,6 +46,8 @@ class SourceStage(FusedStage):
     async def work(self) -> None:
         """Read and process batch after batch."""
         set_locator(self.stepper.position)
+        # Nothing is taken out of a source that the next edge has no room for.
+        self._most = min([READ_LIMIT, *(channel.max_items for channel in self.outlet.channels)])
         pull = self.reader.pull if isinstance(self.reader, PullReader) else None
         while not self.stepper.finished:
             await self._before_read()
@@ -83,7 +85,7 @@ class SourceStage(FusedStage):
 
     def _limit(self) -> int:
         countdown = getattr(self.stepper, "countdown", None)
-        return READ_LIMIT if countdown is None else max(1, min(READ_LIMIT, countdown.left))
+        return self._most if countdown is None else max(1, min(self._most, countdown.left))
 
     def _pull(self, pull: Callable[[int], Any]) -> Any:
         began = perf_counter()
