@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
 
 
 def explain(plan: Plan) -> str:
-    """Return the plan as a tree from sources to sinks, each stage with what it fuses and why it begins there."""
-    lines = [f"{len(plan.stages)} stages, {len(plan.edges)} edges"]
+    """Return the plan as a tree from sources to sinks, each stage with what it fuses and why it begins there.
+
+    What follows in a straight line stands at the same depth; a fan-out indents what it feeds.
+    """
+    stages = [stage for stage in plan.stages if not stage.letters]
+    edges = [edge for edge in plan.edges if not (edge.letters or plan.stages[edge.producer].letters)]
+    lines = [f"{len(stages)} {_plural('stage', stages)}, {len(edges)} {_plural('edge', edges)}"]
     shown: set[int] = set()
-    for stage in plan.stages:
+    for stage in stages:
         if stage.source is not None:
             _show(plan, stage, None, 0, lines, shown)
     lines.append(_promise(plan))
     if plan.tracked:
-        lines.append("positions: exact, carried with each item (dead letters or with_position ask for it)")
+        lines.append("positions: exact, carried with each item (dead letters, with_position or answers ask for it)")
     return "\n".join(lines)
 
 
@@ -30,15 +36,26 @@ def _show(
         return
     shown.add(stage.index)
     lines.append(f"{arrow}{stage.name}  [{_kind(stage)}]")
-    detail = indent + ("   " if edge is not None else "") + "   · "
-    labels = stage.labels
-    if len(labels) > 1:
-        lines.append(f"{detail}fused: {' → '.join(labels)}")
+    detail = f"{indent}      · "
+    if len(stage.labels) > 1:
+        lines.append(f"{detail}fused: {' → '.join(stage.labels)}")
     if edge is not None:
         lines.append(f"{detail}begins here because {stage.why}")
-    for onward in plan.edges:
-        if onward.producer == stage.index:
-            _show(plan, plan.stages[onward.consumer], onward, depth + 1, lines, shown)
+    onward = [edge for edge in plan.edges if edge.producer == stage.index]
+    for letters in (edge for edge in onward if edge.letters):
+        lines.append(f"{detail}dead letters go to {_letter_sink(plan, letters.consumer)}")
+    data = [edge for edge in onward if not edge.letters]
+    for edge in data:
+        _show(plan, plan.stages[edge.consumer], edge, depth + (len(data) > 1), lines, shown)
+
+
+def _letter_sink(plan: Plan, gathering: int) -> str:
+    sink = next(plan.stages[edge.consumer].sink for edge in plan.edges if edge.producer == gathering)
+    return sink.label if sink is not None else "nowhere"
+
+
+def _plural(word: str, things: Sequence[object]) -> str:
+    return word if len(things) == 1 else f"{word}s"
 
 
 def _kind(stage: PlannedStage) -> str:
@@ -51,8 +68,6 @@ def _kind(stage: PlannedStage) -> str:
 
 
 def _edge(edge: PlannedEdge) -> str:
-    if edge.letters:
-        return "(dead letters) "
     words = [f"up to {edge.items:,} items, {edge.bytes / 2**20:g} MiB"] if edge.asked else []
     if edge.overflow != "block":
         words.append(f"overflow {edge.overflow}")

@@ -217,7 +217,10 @@ class Run:
                 self._tell(events.RunStarted(stages=tuple(stage.name for stage in self._wiring.stages)))
                 await self._run_stages()
             await self._complete()
-        except (Exception, asyncio.CancelledError) as error:
+        except asyncio.CancelledError as error:
+            if self._asked != "cancelled":
+                self._note_error(error)
+        except Exception as error:
             self._note_error(error)
         finally:
             await self._close()

@@ -8,6 +8,7 @@ from typing import Any
 
 from streamflow.engine.current import set_locator
 from streamflow.engine.expander import Expander
+from streamflow.engine.failures import explain_failure
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.stepper import Stepper
@@ -84,7 +85,19 @@ class FusedStage(Stage):
         if stepper.letters:
             await self.send_letters(stepper.letters)
         if writer is not None and writer.pending >= writer.high_water:
+            await self._settle(writer)
+
+    async def _settle(self, writer: InlineWriter[Any]) -> None:
+        began = perf_counter()
+        self.ledger.state = "writing"
+        try:
             await writer.settle()
+        except Exception as error:
+            explain_failure(error, self.name, self.planned.labels[-1], self.ledger.received, None)
+            raise
+        finally:
+            self.ledger.state = "busy"
+            self.ledger.blocked += perf_counter() - began
 
     async def finish(self) -> None:
         """Flush after a regular end."""

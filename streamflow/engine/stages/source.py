@@ -61,8 +61,9 @@ class SourceStage(FusedStage):
             if batch is None:
                 break
             if isinstance(batch, Block) or batch:
-                self._probe()
+                began = perf_counter()
                 await self.process(batch, origin_of(batch, start))
+                self._probe(began)
                 if self.eager_flush and self.writer is not None:
                     await self.writer.flush()
             del batch  # what has been dropped must be gone, also while the next read waits: somebody may ask for it
@@ -153,15 +154,16 @@ class SourceStage(FusedStage):
         self._barriers.append(barrier)
         self.interrupt()
 
-    def _probe(self) -> None:
-        now = perf_counter()
-        if now - self._probed >= PROBE_EVERY:
-            self._probed = now
-            probe = LatencyProbe(now)
-            if self.outlet.channels:
-                self.outlet.mark(probe)
-            else:
-                self.listener.probe_arrived(probe)
+    def _probe(self, began: float) -> None:
+        """Send a probe after a batch that was read at `began`, if one is due."""
+        if began - self._probed < PROBE_EVERY:
+            return
+        self._probed = began
+        probe = LatencyProbe(began)
+        if self.outlet.channels:
+            self.outlet.mark(probe)
+        else:
+            self.listener.probe_arrived(probe)
 
     def snapshot(self) -> Any:
         """Return the source's position and the states of the operators."""
