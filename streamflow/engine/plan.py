@@ -57,7 +57,7 @@ _WHY: dict[Kind, str] = {
     "merge": "several inputs come together",
     "zip": "several inputs come together",
     "concat": "several inputs come together",
-    "batch": "it keeps time",
+    "batch": "it gathers several items into one",
     "throttle": "it keeps time",
     "debounce": "it keeps time",
     "timeout": "it keeps time",
@@ -354,7 +354,7 @@ class _Planner:
 
 
 def _room_for(draft: _Draft) -> int:
-    """Return how many items may wait for a stage: few where each takes long, so that little is lost or to be drained."""
+    """Return how many items may wait for a stage: few where each takes long, so that a drain is short."""
     if isinstance(draft.operator, ConcurrentApply):
         at_once = 64 if draft.operator.concurrency == "auto" else draft.operator.concurrency
         return max(64, min(4 * at_once, DEFAULT_ITEMS))

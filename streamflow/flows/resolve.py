@@ -33,8 +33,8 @@ def as_source(source: object) -> Source[Any]:
 
         return IterableSource(source)
     raise FlowError(
-        f"flow({source!r}): cannot take items from {type(source).__name__}; give a path, an iterable, an async iterable, "
-        f"a function that returns one, or a Source"
+        f"flow({source!r}): cannot take items from {type(source).__name__}; give a path, an iterable, an async "
+        f"iterable, a function that returns one, or a Source"
     )
 
 

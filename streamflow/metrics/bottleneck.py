@@ -36,8 +36,9 @@ def _saturated(stages: list[StageStatistics], elapsed: float) -> str:
         return ""
     each = worst.busy * worst.concurrency / max(worst.passed + worst.failed, 1)
     return (
-        f"stage {worst.name!r}: it was awaiting calls {_share(worst.busy, elapsed)} of the time, with {worst.concurrency:,} "
-        f"at once and about {_duration(each)} each; a higher concurrency (or 'auto') would help if the other side can take it"
+        f"stage {worst.name!r}: it was awaiting calls {_share(worst.busy, elapsed)} of the time, with "
+        f"{worst.concurrency:,} at once and about {_duration(each)} each; a higher concurrency (or 'auto') would help, "
+        f"if the other side can take it"
     )
 
 
@@ -80,8 +81,8 @@ def _busiest(stages: list[StageStatistics], elapsed: float) -> str:
     if worst.blocked > worst.busy and not any(s.kind == "concurrent" for s in stages):
         return f"stage {worst.name!r}: it waited for what comes after it {_share(worst.blocked, elapsed)} of the time"
     return (
-        f"stage {worst.name!r}: computing took {_share(worst.busy, elapsed)} of the time, about {_duration(each)} an item; "
-        f"a faster function would help, or moving it off the event loop"
+        f"stage {worst.name!r}: computing took {_share(worst.busy, elapsed)} of the time, about {_duration(each)} an "
+        f"item; a faster function would help, or moving it off the event loop"
     )
 
 

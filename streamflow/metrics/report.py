@@ -61,8 +61,7 @@ class RunReport:
             )
         latency = self.statistics.latency
         if latency.count:
-            lines.append(
-                f"  latency: p50 {latency.p50 * 1e3:.2f} ms, p95 {latency.p95 * 1e3:.2f} ms, p99 {latency.p99 * 1e3:.2f} ms"
-            )
+            quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
+            lines.append("  latency: " + ", ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in quantiles))
         lines.append(f"  bottleneck: {self.bottleneck}")
         return "\n".join(lines)

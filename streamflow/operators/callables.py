@@ -24,8 +24,9 @@ def is_async(function: Callable[..., Any]) -> bool:
         function = function.func
     if inspect.iscoroutinefunction(function):
         return True
-    call = getattr(type(function), "__call__", None)
-    return not inspect.isclass(function) and inspect.iscoroutinefunction(call)
+    if inspect.isclass(function):
+        return False
+    return inspect.iscoroutinefunction(type(function).__call__)
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -17,7 +17,6 @@ from streamflow.model.batches import Batch, Origin
 from streamflow.model.interfaces import Block, InlineWriter
 from streamflow.model.markers import EndOfStream
 
-
 #: Seconds for which one call of a user's function may hold the loop before a warning names its stage.
 HELD = 0.05
 HELD_ADVICE = (
