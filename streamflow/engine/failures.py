@@ -10,14 +10,12 @@ from streamflow.model.errors import FlowError
 from streamflow.model.failures import DeadLetter
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.policies import DeadLetters
-from streamflow.model.positions import Answerable, Position, Span
+from streamflow.model.positions import Answerable, Known, Where, resolved
 
 _MARK = "in stage "
 
 
-def explain_failure(
-    error: BaseException, stage: str, operator: str, index: int | None, position: Position | Span | None
-) -> None:
+def explain_failure(error: BaseException, stage: str, operator: str, index: int | None, position: Known) -> None:
     """Add one note to `error`, unless it has ours already: stage, operator, item index and source position."""
     if any(note.startswith(_MARK) for note in getattr(error, "__notes__", ())):
         return
@@ -46,7 +44,7 @@ class Failures:
         operator: Operator | Sink[Any],
         item: Any,
         index: int,
-        position: Position | Span | None,
+        position: Where,
         *,
         attempts: int = 1,
         emitted: int = 0,
@@ -59,6 +57,7 @@ class Failures:
         policy = operator.errors
         if isinstance(position, Answerable):
             position.reject(error)
+        position = resolved(position)
         if not policy.drops or isinstance(error, FlowError):
             explain_failure(error, self.stage, operator.label, index, position)
             raise error

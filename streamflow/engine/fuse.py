@@ -43,6 +43,7 @@ class Program:
         self,
         operators: Sequence[ElementOperator],
         position: Callable[[], Any],
+        place: Callable[[int], Any],
         *,
         emits: bool,
         takes: Shape = "item",
@@ -53,7 +54,7 @@ class Program:
         self.operators = tuple(operators)
         self.states: tuple[State | None, ...] = tuple(operator.start() for operator in operators)
         self.calls = tuple(_bound(operator, position) for operator in operators)
-        self.position = position
+        self.position, self.place = position, place
         self.emits, self.takes, self.gives, self.raw = emits, takes, gives, raw
         #: True if what is emitted are lists of received items.
         self.gathers = any(isinstance(operator, BatchBySize) for operator in operators)
@@ -96,7 +97,7 @@ class Program:
 
     def _compile(self) -> Callable[[Iterator[Any], Emit, list[int]], None]:
         filename = f"<streamflow fused {next(_serial)}>"
-        names: dict[str, Any] = {"position": self.position}
+        names: dict[str, Any] = {"position": self.position, "place": self.place}
         for i, (call, state) in enumerate(zip(self.calls, self.states, strict=True)):
             names[f"f{i}"], names[f"s{i}"] = call, state
             if isinstance(call, InlineCall):
@@ -123,7 +124,7 @@ def generate(
     for i, operator in enumerate(operators):
         body.extend((line, i) for text in operator.lines for line in _rename(text, i))
     if emits:
-        position = "p" if takes == "pair" else "position()"
+        position = "p" if takes == "pair" else "place(n)" if raw else "position()"
         body.append((f"emit((x, {position}))" if gives == "pair" else "emit(x)", -1))
     # As defaults they are local variables of the function, which are the quickest to read.
     uses = "".join(f", {name}={name}" for name in _names_in(line for line, _ in body))
@@ -159,7 +160,7 @@ def _rename(text: str, i: int) -> list[str]:
 
 
 def _names_in(lines: Iterable[str]) -> list[str]:
-    return sorted({name for line in lines for name in re.findall(r"\b(?:f\d+|s\d+|k\d+_\d+|position)\b", line)})
+    return sorted({name for line in lines for name in re.findall(r"\b(?:f\d+|s\d+|k\d+_\d+|position|place)\b", line)})
 
 
 class _Interpreted:
@@ -183,7 +184,7 @@ class _Interpreted:
     def _loop(self, items: Iterator[Any], emit: Emit, counts: list[int], calls: Sequence[Any]) -> None:
         program = self.program
         steps = list(zip(program.operators, program.states, calls, strict=True))
-        for item in items:
+        for n, item in enumerate(items, 1):
             counts[-1] += program.raw
             x, p = item if program.takes == "pair" else (item, None)
             for i, (operator, state, call) in enumerate(steps):
@@ -198,7 +199,13 @@ class _Interpreted:
             else:
                 self.at = (-1, x, p)
                 if emit is not None and program.emits:
-                    emit((x, p if program.takes == "pair" else program.position()) if program.gives == "pair" else x)
+                    emit((x, self._where(p, n)) if program.gives == "pair" else x)
+
+    def _where(self, position: Any, count: int) -> Any:
+        program = self.program
+        if program.takes == "pair":
+            return position
+        return program.place(count) if program.raw else program.position()
 
 
 def _bound(operator: ElementOperator, position: Callable[[], Any]) -> Any:

@@ -16,7 +16,7 @@ from streamflow.engine.fuse import Program
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.interfaces import Block
-from streamflow.model.positions import Position, Span
+from streamflow.model.positions import Known, Place, Where, resolved
 
 #: Results that a step gathers before it returns, so that a large expansion is handed on in pieces.
 MAX_OUT = 2048
@@ -165,15 +165,19 @@ class Stepper:
 
     # -- failures -------------------------------------------------------------------------------------------------
 
-    def position(self) -> Position | Span | None:
+    def position(self) -> Known:
         """Return where the item under way came from, as exactly as this stage knows."""
         index = max(self._consumed() - 1, 0)
         if self.program.takes == "pair" and not isinstance(self._batch, Block) and self._batch:
-            position: Position | Span | None = self._batch[index][1]
-            return position
+            return resolved(self._batch[index][1])
         return self._position_of(index)
 
-    def _position_of(self, index: int) -> Position | Span | None:
+    def place(self, count: int) -> Where:
+        """Return where raw record number `count` (from 1) of the present slice came from, to be worked out later."""
+        batch = self._batch
+        return Place(batch.position, self._done + count - 1) if isinstance(batch, Block) else None
+
+    def _position_of(self, index: int) -> Known:
         if isinstance(self._batch, Block):
             return self._batch.position(index)
         if self.origin is None:
@@ -191,7 +195,7 @@ class Stepper:
             return
         self._blame(error, at, item, index, position or self._position_of(index))
 
-    def _blame(self, error: Exception, at: int, item: Any, index: int, position: Position | Span | None) -> None:
+    def _blame(self, error: Exception, at: int, item: Any, index: int, position: Where) -> None:
         if not self.program.operators:
             raise error
         self.failures.take(error, self.program.operators[at], item, self._base + index, position)

@@ -195,11 +195,12 @@ def make_stepper(
     if put is not None:
         assert planned.sink is not None
         operators = (*operators, Apply("tap", put, planned.sink.label, planned.sink.errors))
-    where: list[Callable[[], Any]] = []
+    made: list[Stepper] = []
     pairs = tracked and not planned.letters
     program = Program(
         operators,
-        lambda: where[0](),
+        lambda: made[0].position(),
+        lambda count: made[0].place(count),
         emits=put is None,
         takes="pair" if pairs and planned.source is None else "item",
         gives="pair" if pairs else "item",
@@ -207,5 +208,5 @@ def make_stepper(
         fuse=fuse,
     )
     stepper = Stepper(planned.name, program, ledger, exact=planned.source is not None)
-    where.append(stepper.position)
+    made.append(stepper)
     return stepper

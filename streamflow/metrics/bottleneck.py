@@ -8,6 +8,8 @@ from streamflow.model.statistics import EdgeStatistics, RunStatistics, StageStat
 
 #: Shares of the elapsed time below which nothing is called a bottleneck.
 NOTABLE = 0.15
+#: Per cent of a core from which on a run counts as computing all the time.
+CPU_BOUND = 85.0
 
 
 def bottleneck(statistics: RunStatistics) -> str:
@@ -19,11 +21,20 @@ def bottleneck(statistics: RunStatistics) -> str:
     stages = [stage for stage in statistics.stages if stage.received]
     if not stages:
         return "no item has arrived yet: the sources have given nothing"
-    for judge in (_saturated, _throttled, _waiting_source, _slow_sink, _busiest):
+    # While the processor is busy all the time, a call that is under way mostly waits for its turn on the loop.
+    computing = _cpu(statistics) > CPU_BOUND
+    judges = (_busiest,) if computing else (_saturated, _throttled, _waiting_source, _slow_sink, _busiest)
+    for judge in judges:
         verdict = judge(stages, elapsed)
         if verdict:
             return verdict + _full_edge(statistics.edges)
     return "nothing was saturated: the run had little to do for its time"
+
+
+def _cpu(statistics: RunStatistics) -> float:
+    """Return the mean per cent of one core that the process used, leaving out the first sample, which has no past."""
+    samples = [sample.cpu_percent for sample in statistics.history[1:]]
+    return sum(samples) / len(samples) if samples else 0.0
 
 
 def _saturated(stages: list[StageStatistics], elapsed: float) -> str:
@@ -74,7 +85,9 @@ def _slow_sink(stages: list[StageStatistics], elapsed: float) -> str:
 
 
 def _busiest(stages: list[StageStatistics], elapsed: float) -> str:
-    worst = max(stages, key=lambda s: s.busy)
+    # A concurrent stage is busy as long as a call is under way, which says nothing about computing.
+    computing = [s for s in stages if s.kind != "concurrent"] or stages
+    worst = max(computing, key=lambda s: s.busy)
     if worst.busy / elapsed < NOTABLE:
         return ""
     each = worst.busy / max(worst.received, 1)

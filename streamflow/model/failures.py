@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from streamflow.model.positions import Position, Span
+from streamflow.model.positions import Gathered, Known, Position, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class DeadLetter:
     stage: str
     operator: str
     index: int
-    position: Position | Span | None
+    position: Known
     exception: str
     message: str
     traceback: str
@@ -38,7 +38,7 @@ class DeadLetter:
         stage: str,
         operator: str,
         index: int,
-        position: Position | Span | None,
+        position: Known,
         time: float,
         attempts: int = 1,
         emitted: int = 0,
@@ -66,7 +66,7 @@ class DeadLetter:
         return found
 
 
-def _plain(position: Position | Span) -> dict[str, Any]:
+def _plain(position: Position | Span | Gathered) -> dict[str, Any]:
     values = asdict(position)
     return {name: value for name, value in values.items() if value is not None}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,23 @@ class Span:
         return f"between {self.first} and {self.last}"
 
 
+class Place(NamedTuple):
+    """Be a position that is worked out when somebody asks: finding a line in its block costs more than handling it."""
+
+    locate: Callable[[int], Position]
+    ordinal: int
+
+    def __str__(self) -> str:
+        return str(self.locate(self.ordinal))
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """Name the places of all items in one list that `batch` has made of them."""
 
-    positions: tuple[Position | Span | Gathered | None, ...]
+    positions: tuple[Where, ...]
 
-    def nth(self, index: int) -> Position | Span | Gathered | None:
+    def nth(self, index: int) -> Where:
         """Return the place of the item that stood at `index`, the last one's beyond the end."""
         return self.positions[min(index, len(self.positions) - 1)]
 
@@ -67,3 +79,16 @@ class Answerable(ABC):
     @abstractmethod
     def reject(self, error: BaseException) -> None:
         """Tell them that the item failed."""
+
+
+Where = Position | Span | Place | Gathered | None
+Known = Position | Span | Gathered | None
+
+
+def resolved(where: Where) -> Known:
+    """Work out a position that was left open."""
+    if isinstance(where, Place):
+        return where.locate(where.ordinal)
+    if isinstance(where, Gathered):
+        return Gathered(tuple(resolved(one) for one in where.positions))
+    return where

@@ -1,0 +1,94 @@
+"""The verbs. Each is imported only when it is called: `--help` must not wait for what it does not need."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from streamflow import __version__
+from streamflow.cli.collision import refuse_collision
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="streamflow")
+def cli() -> None:
+    """Stream items through Python functions, with backpressure, order and no lost item.
+
+    \b
+    Example: streamflow run --from in.jsonl --map steps:normalise --to out.jsonl
+    """
+    refuse_collision()
+
+
+@cli.command()
+@click.option("--lines", default=1_000_000, show_default=True, type=click.IntRange(1), help="Lines of the access log.")
+@click.option(
+    "--dir",
+    "folder",
+    default="streamflow-demo",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where its files go.",
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the generated lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+def demo(lines: int, folder: Path, seed: int, as_json: bool) -> None:
+    """Write an access log with malformed lines among them, and stream it through a flow.
+
+    \b
+    Example: streamflow demo --lines 100000 --dir /tmp/demo
+    """
+    from streamflow.cli.demo import run_demo
+
+    sys.exit(run_demo(lines, folder, seed, as_json))
+
+
+STEPS = ("map", "filter", "flat-map")
+
+
+def _typed_steps(arguments: list[str]) -> list[tuple[str, str]]:
+    """Return the steps of a command line in the order in which they were typed."""
+    steps: list[tuple[str, str]] = []
+    for at, argument in enumerate(arguments):
+        word, _, value = argument.partition("=")
+        if word.removeprefix("--") in STEPS and word.startswith("--"):
+            steps.append((word[2:], value or (arguments[at + 1] if at + 1 < len(arguments) else "")))
+    return steps
+
+
+class StepsCommand(click.Command):
+    """Be a command whose steps keep the order in which they were typed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remember the steps, then parse as usual."""
+        ctx.meta["streamflow.steps"] = _typed_steps(args)
+        return super().parse_args(ctx, args)
+
+
+@cli.command(cls=StepsCommand)
+@click.argument("flow", required=False)
+@click.option("--from", "source", help="A path (.jsonl, .ndjson, .txt, .log) or - for stdin.")
+@click.option("--to", "sink", help="A path, or - for stdout (the default).")
+@click.option("--map", "map_", multiple=True, metavar="MODULE:FUNCTION", help="Replace each item. Repeatable.")
+@click.option("--filter", "filter_", multiple=True, metavar="MODULE:FUNCTION", help="Keep some items. Repeatable.")
+@click.option("--flat-map", multiple=True, metavar="MODULE:FUNCTION", help="Make several items of one. Repeatable.")
+@click.option("--concurrency", default=10, show_default=True, type=click.IntRange(1), help="For async functions.")
+@click.option("--on-error", default="fail", show_default=True, help="fail, skip, or a file for dead letters.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object, on stdout.")
+@click.option("--traceback", "show_traceback", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:
+    """Run FLOW (module:name of a flow, or of a function that returns one), or one described by options.
+
+    Ctrl-C drains: what was read is finished. A second one cancels.
+
+    \b
+    Examples: streamflow run app:flow
+              streamflow run --from in.jsonl --filter steps:is_valid --map steps:enrich --to out.jsonl
+    """
+    from streamflow.cli.run import run_flow
+
+    sys.exit(run_flow(flow, ctx.meta["streamflow.steps"], options))
