@@ -1,0 +1,104 @@
+"""The main job: every line is accounted for, whatever stops it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from streamflow.cli.access_log import write_access_log
+from streamflow.cli.commands import cli
+from streamflow.model.errors import FlowError
+
+COMMAND = [sys.executable, "-c", "from streamflow.cli import main; main()"]
+
+
+def lines_of(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
+
+
+def test_the_demo_accounts_for_every_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["demo", "--lines", "20000", "--dir", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    stages = {stage["name"]: stage for stage in report["statistics"]["stages"]}
+    dropped = sum(stage["dropped"] for stage in stages.values())
+    bad, enriched = lines_of(tmp_path / "bad.jsonl"), lines_of(tmp_path / "enriched.jsonl")
+    assert bad > 100
+    assert enriched + bad + dropped == 20_001
+    assert {path.name for path in tmp_path.iterdir()} == {"access.log", "bad.jsonl", "enriched.jsonl"}
+
+
+def test_dead_letters_of_the_demo_name_line_and_offset(tmp_path: Path) -> None:
+    CliRunner().invoke(cli, ["demo", "--lines", "3000", "--dir", str(tmp_path), "--json"])
+    log = (tmp_path / "access.log").read_bytes()
+    for text in (tmp_path / "bad.jsonl").read_text().splitlines():
+        letter = json.loads(text)
+        offset, line = letter["position"]["offset"], letter["position"]["line"]
+        raw = log[offset : log.index(b"\n", offset)]
+        assert log[:offset].count(b"\n") == line - 1
+        assert letter["item"].rstrip("\n") == raw.decode("utf-8", "backslashreplace")
+
+
+def test_the_demo_says_what_it_did(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["demo", "--lines", "2000", "--dir", str(tmp_path)])
+    assert result.exit_code == 0
+    for words in ("The plan", "fused:", "bottleneck:", "0 lost", "Next"):
+        assert words in result.stderr
+
+
+def test_the_demo_overwrites_no_foreign_file(tmp_path: Path) -> None:
+    (tmp_path / "access.log").write_text("mine\n")
+    result = CliRunner().invoke(cli, ["demo", "--lines", "100", "--dir", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "is not a log of this demo" in result.stderr
+    assert (tmp_path / "access.log").read_text() == "mine\n"
+
+
+def test_the_log_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_access_log(tmp_path / name, 500, 7, lambda written: None)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    with pytest.raises(FlowError):
+        (tmp_path / "three").write_text("x")
+        write_access_log(tmp_path / "three", 500, 7, lambda written: None)
+
+
+@pytest.mark.parametrize(("signals", "code"), [(1, 0), (2, 130)], ids=["drains", "cancels"])
+def test_ctrl_c(tmp_path: Path, signals: int, code: int) -> None:
+    (tmp_path / "steps.py").write_text(
+        "import asyncio, sys\n"
+        "async def step(item):\n"
+        "    if item == 'go': print('ready', file=sys.stderr, flush=True)\n"
+        f"    await asyncio.sleep(0.01 if {signals} == 1 else 1000)\n"
+        "    return item\n"
+    )
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--from", "-", "--map", "steps:step", "--to", "out.jsonl"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"},
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write('"go"\n')
+    process.stdin.flush()
+    assert "ready" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert "draining" in process.stderr.readline()
+    if signals == 2:
+        process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code, errors
+    assert (tmp_path / "out.jsonl").exists() == (signals == 1)
+    if signals == 1:
+        assert (tmp_path / "out.jsonl").read_text() == '"go"\n'
+    assert not list(tmp_path.glob(".*part*"))
