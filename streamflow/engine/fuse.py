@@ -11,6 +11,7 @@ import inspect
 import itertools
 import linecache
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal
@@ -107,12 +108,9 @@ class Program:
         # None as the time of change tells linecache that the text is not a file that could be stale.
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
         function: Callable[[Iterator[Any], Emit, list[int]], None] = names["fused"]
+        # A traceback that is still held shows the source, also after the run; with the last of them it goes.
+        weakref.finalize(function.__code__, linecache.cache.pop, filename, None)
         return function
-
-    def close(self) -> None:
-        """Forget the generated source."""
-        if self._code is not None:
-            linecache.cache.pop(self._code.co_filename, None)
 
 
 def generate(

@@ -252,7 +252,9 @@ class Run:
                 failure = ItemCancelled(stage.name)
                 failure.__cause__ = error
                 self._stage_failed(stage, failure)
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise  # these are for whoever runs the loop
+        except BaseException as error:
             self._stage_failed(stage, error)
         finally:
             await self._close_reader(stage.planned.index)

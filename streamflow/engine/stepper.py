@@ -234,11 +234,10 @@ class Stepper:
         }
 
     def close(self) -> None:
-        """Give up what was fed and not processed, and forget what was generated."""
+        """Give up what was fed and not processed."""
         self.ledger.abandoned += self._left()
         self.hungry = True
         self.settle_counts()
-        self.program.close()
 
     def snapshot(self) -> Any:
         """Return the states of the operators, by their place."""
