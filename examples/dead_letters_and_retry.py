@@ -37,7 +37,9 @@ async def main() -> None:
     stage = report.statistics.stage("map(fetch)")
     print(f"{len(pages)} pages, {stage.retried} retries, {len(failed)} dead letters")
     letter = failed[0]
-    print(f"item {letter.item!r} of {letter.operator} after {letter.attempts} attempts: {letter.exception}: {letter.message}")
+    print(
+        f"item {letter.item!r} of {letter.operator} after {letter.attempts} attempts: {letter.exception}: {letter.message}"
+    )
 
 
 if __name__ == "__main__":

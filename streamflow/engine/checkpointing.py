@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streamflow.model.checkpoint import Checkpoint
@@ -16,9 +16,9 @@ class Gathering:
         self._missing = set(stages)
         self._parts: dict[str, Any] = {}
 
-    def acknowledge(self, stage: str, part: Any) -> Checkpoint | None:
-        """Take the part of `stage`; return the checkpoint if it is whole now."""
-        self._parts[stage] = part
+    def acknowledge(self, stage: str, parts: Mapping[str, Any]) -> Checkpoint | None:
+        """Take the parts of `stage`; return the checkpoint if it is whole now."""
+        self._parts |= parts
         self._missing.discard(stage)
         return self._whole()
 

@@ -13,7 +13,7 @@ from streamflow.engine.stepper import MAX_LETTERS, MAX_OUT
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.errors import FlowError
-from streamflow.model.interfaces import Block
+from streamflow.model.interfaces import Block, State
 from streamflow.model.positions import Gathered
 from streamflow.operators.flat_map import FlatMap
 
@@ -136,12 +136,9 @@ class Expander:
         self._items, self._next, self._children = (), 0, None
         self.hungry = True
 
-    def snapshot(self) -> Any:
-        """Return None: between batches nothing is remembered."""
-        return None
-
-    def restore(self, snapshot: Any) -> None:
-        """Restore nothing."""
+    def states(self) -> tuple[State | None, ...]:
+        """Return nothing: between batches nothing is remembered."""
+        return ()
 
 
 def _iterate(children: Any, label: str) -> Iterator[Any]:

@@ -78,6 +78,8 @@ class PlannedStage:
     fused: tuple[ElementOperator, ...] = ()
     sink: Sink[Any] | None = None
     letters: bool = False
+    #: What each of `labels` is called in a checkpoint: unique in the plan, and the same however stages are fused.
+    keys: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -326,6 +328,7 @@ class _Planner:
     def finish(self, parts: tuple[Part, ...]) -> Plan:
         """Freeze what was drafted."""
         names = _names(self.stages)
+        taken: Counter[str] = Counter()
         stages = tuple(
             PlannedStage(
                 index=index,
@@ -337,6 +340,7 @@ class _Planner:
                 fused=tuple(draft.fused),
                 sink=draft.sink,
                 letters=draft.letters,
+                keys=tuple(_key(label, taken) for label in _labels(draft)),
             )
             for index, (draft, name) in enumerate(zip(self.stages, names, strict=True))
         )
@@ -392,11 +396,20 @@ def _wants_positions(stage: PlannedStage) -> bool:
     return wants or (sink is not None and (sink.wants_positions or isinstance(sink.errors.on_error, DeadLetters)))
 
 
+def _labels(draft: _Draft) -> list[str]:
+    return [one.label for one in (draft.source, draft.operator, *draft.fused, draft.sink) if one is not None]
+
+
+def _key(label: str, taken: Counter[str]) -> str:
+    taken[label] += 1
+    return label if taken[label] == 1 else f"{label} #{taken[label]}"
+
+
 def _names(stages: list[_Draft]) -> list[str]:
     """Name each stage after what it holds, and number those that would share a name."""
     names: list[str] = []
     for draft in stages:
-        labels = [one.label for one in (draft.source, draft.operator, *draft.fused, draft.sink) if one is not None]
+        labels = _labels(draft)
         labels = [label for label in labels if label not in ("decode", "encode")] or labels
         name = " → ".join(labels if len(labels) <= 4 else [labels[0], "…", *labels[-2:]]) or "pass"
         if draft.letters and draft.sink is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Literal
@@ -414,11 +414,11 @@ class Run:
 
     # -- what stages tell -----------------------------------------------------------------------------------------
 
-    def acknowledge(self, stage: Stage, epoch: int, snapshot: Any) -> None:
+    def acknowledge(self, stage: Stage, epoch: int, parts: Mapping[str, Any]) -> None:
         """Take a stage's part of a checkpoint."""
         if epoch in self._gatherings:
             gathering, future = self._gatherings[epoch]
-            self._gathered(epoch, gathering.acknowledge(stage.name, snapshot), future)
+            self._gathered(epoch, gathering.acknowledge(stage.name, parts), future)
 
     def _gathered(self, epoch: int, checkpoint: Checkpoint | None, future: asyncio.Future[Checkpoint]) -> None:
         if checkpoint is not None:

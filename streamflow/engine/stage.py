@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Listener(Protocol):
     """Be told by stages what their run must know."""
 
-    def acknowledge(self, stage: Stage, epoch: int, snapshot: Any) -> None:
+    def acknowledge(self, stage: Stage, epoch: int, parts: Mapping[str, Any]) -> None:
         """Take note that `stage` has its part of checkpoint `epoch`."""
 
     def probe_arrived(self, probe: LatencyProbe) -> None:
@@ -51,6 +52,8 @@ class Stage(ABC):
         self.stopping_early = False
         self.failed_above = False
         self.eager_flush = False
+        #: Items that went to an output of a route which nobody reads.
+        self.unread = 0
 
     def connect(self, outlet: Outlet) -> None:
         """Take the outlet; when everybody has stopped reading it, this stage stops too."""
@@ -120,12 +123,22 @@ class Stage(ABC):
         self.ledger.abandoned += self.ledger.in_flight
         self.ledger.in_flight = 0
 
+    def parts(self) -> dict[str, Any]:
+        """Return what this stage remembers, by the keys of its operators, at a moment when nothing is in its hands."""
+        return {key: self.snapshot() for key in self.planned.keys[:1]}
+
+    async def restore_parts(self, parts: Mapping[str, Any]) -> None:
+        """Begin with what `parts` returned in an earlier run; an operator that it does not know begins afresh."""
+        for key in self.planned.keys[:1]:
+            if parts.get(key) is not None:
+                self.restore(parts[key])
+
     def snapshot(self) -> Any:
-        """Return the state of this stage, at a moment when nothing is in its hands."""
+        """Return the state of this stage's one operator."""
         return None
 
     def restore(self, snapshot: Any) -> None:
-        """Begin with the state that `snapshot` returned in an earlier run."""
+        """Set the state of this stage's one operator."""
         return None
 
     # -- moving ---------------------------------------------------------------------------------------------------
@@ -155,7 +168,7 @@ class Stage(ABC):
             self.ledger.state = "busy"
             self.ledger.blocked += perf_counter() - began
         if unread:
-            self.ledger.dropped += unread
+            self.unread += unread
             self.ledger.passed -= unread
             self.ledger.emitted -= unread
 
@@ -178,11 +191,10 @@ class Stage(ABC):
 
     async def checkpoint(self, barrier: Barrier) -> None:
         """Take this stage's part of a checkpoint, and let the barrier on."""
+        parts = self.parts()
         if self.writer is not None:
-            prepared = await self.writer.prepare(barrier.epoch)
-            self.listener.acknowledge(self, barrier.epoch, (self.snapshot(), prepared))
-        else:
-            self.listener.acknowledge(self, barrier.epoch, self.snapshot())
+            parts[self.planned.keys[-1]] = await self.writer.prepare(barrier.epoch)
+        self.listener.acknowledge(self, barrier.epoch, parts)
         self.outlet.mark(barrier)
         for channel in self.letter_edges:
             channel.mark(barrier)

@@ -15,7 +15,7 @@ from streamflow.engine.failures import Failures
 from streamflow.engine.fuse import Program
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch, Origin
-from streamflow.model.interfaces import Block
+from streamflow.model.interfaces import Block, State
 from streamflow.model.positions import Known, Place, Where, resolved
 
 #: Results that a step gathers before it returns, so that a large expansion is handed on in pieces.
@@ -239,12 +239,6 @@ class Stepper:
         self.hungry = True
         self.settle_counts()
 
-    def snapshot(self) -> Any:
+    def states(self) -> tuple[State | None, ...]:
         """Return the states of the operators, by their place."""
-        return tuple(state.snapshot() if state is not None else None for state in self.program.states)
-
-    def restore(self, snapshot: Any) -> None:
-        """Set the states of the operators."""
-        for state, saved in zip(self.program.states, snapshot, strict=True):
-            if state is not None:
-                state.restore(saved)
+        return self.program.states

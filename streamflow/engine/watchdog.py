@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
+import linecache
 from collections.abc import Sequence
+from typing import Any
 
 from streamflow.channels.memory import Channel
 from streamflow.engine.stage import Stage
@@ -96,6 +97,18 @@ class Watchdog:
 
 
 def _stack(task: asyncio.Task[None]) -> str:
-    text = io.StringIO()
-    task.print_stack(limit=6, file=text)
-    return "    " + text.getvalue().rstrip().replace("\n", "\n    ")
+    """Return where a task stands: every await from the stage's own down to the one that waits."""
+    lines = [f"    {task.get_name()}:"]
+    here: Any = task.get_coro()
+    while here is not None:
+        kind = next((kind for kind in ("cr", "gi", "ag") if hasattr(here, f"{kind}_frame")), None)
+        if kind is None:
+            break  # a future, or something of C: nothing to be seen inside
+        frame = getattr(here, f"{kind}_frame")
+        if frame is not None:
+            code = frame.f_code
+            lines.append(f'      File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}')
+            source = linecache.getline(code.co_filename, frame.f_lineno).strip()
+            lines += [f"        {source}"] * bool(source)
+        here = getattr(here, f"{kind}_await", None) or getattr(here, "gi_yieldfrom", None)
+    return "\n".join(lines)

@@ -57,16 +57,8 @@ class Wiring:
         self.stages = [self._stage(planned) for planned in self.plan.stages]
         self._connect()
         if resume is not None:
-            await self._resume(resume)
-
-    async def _resume(self, checkpoint: Checkpoint) -> None:
-        for stage in self.stages:
-            part = checkpoint.parts.get(stage.name)
-            if part is None:
-                continue
-            if isinstance(stage, SourceStage):
-                await stage.reader.seek(part[0])
-            stage.restore(part[0] if stage.writer is not None else part)
+            for stage in self.stages:
+                await stage.restore_parts(resume.parts)
 
     # -- stages ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Hold the parts of one checkpoint by stage name: source positions, operator states, what sinks prepared."""
+    """Hold the parts of one checkpoint: source positions, operator states, what sinks prepared.
+
+    They are addressed by the names of sources, operators and sinks, so that they hold however stages are fused.
+    """
 
     epoch: int
     parts: Mapping[str, Any]

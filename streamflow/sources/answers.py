@@ -59,7 +59,9 @@ class Asked(Position, Answerable):
 
 @dataclass(frozen=True, kw_only=True)
 class Answers(Sink[Any]):
-    """Give each result to whoever asked; what was merely sent ends here."""
+    """Give each result to whoever asked; what was merely sent ends here. `asked` are those who wait."""
+
+    asked: set[asyncio.Future[Any]]
 
     @property
     def label(self) -> str:
@@ -73,11 +75,20 @@ class Answers(Sink[Any]):
 
     async def open(self, bounded: bool) -> Writer[Any]:
         """Open nothing."""
-        return AnswerWriter()
+        return AnswerWriter(self.asked)
 
 
 class AnswerWriter(Writer[Any]):
-    """Hand results back."""
+    """Hand results back; at the end of the run, tell those who still wait that none will come."""
+
+    def __init__(self, asked: set[asyncio.Future[Any]]) -> None:
+        self._asked = asked
+
+    async def close(self) -> None:
+        """Let nobody wait for a run that is gone."""
+        for answer in tuple(self._asked):
+            if not answer.done():
+                answer.set_exception(NoResult("the flow gave no answer: the run ended before"))
 
     async def write(self, batch: Sequence[Any]) -> None:
         """Answer each; a list made by `batch` answers all whose items are in it."""

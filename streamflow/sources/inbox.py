@@ -35,6 +35,7 @@ class Inbox(Source[T]):
         self.waiting_senders: set[asyncio.Task[Any]] = set()
         self._items: deque[T] = deque()
         self._senders: deque[asyncio.Future[None]] = deque()
+        self._asked: set[asyncio.Future[Any]] = set()
         self._promised = 0  # places given to senders that have been woken and have not run yet
         self._closed: str | None = None
         self._over = False
@@ -77,13 +78,15 @@ class Inbox(Source[T]):
         Raises the user's own exception if the item fails, and NoResult if it is dropped or the run ends before.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._asked.add(answer)
+        answer.add_done_callback(self._asked.discard)
         await self.send(Question(item, answer))  # type: ignore[arg-type]  # unpacked when it is read
         return await answer
 
     @property
     def answers(self) -> Sink[Any]:
         """Return the sink that gives each result to whoever has asked for it with `ask`."""
-        return Answers()
+        return Answers(asked=self._asked)
 
     def send_nowait(self, item: T) -> None:
         """Put an item in; raise InboxFull if there is no place, or if others wait for one."""

@@ -85,9 +85,11 @@ class ConcurrentStage(Stage):
                 async with asyncio.TaskGroup() as group:
                     self._group = group
                     emitter = group.create_task(self._emit())
-                    await self._read()
-                    await emitter
-                    self._release_workers()
+                    try:
+                        await self._read()
+                        await emitter
+                    finally:
+                        self._release_workers()
             except BaseExceptionGroup as group_error:
                 # Workers keep the user's errors in slots, so what comes out is what the emitter has raised.
                 raise group_error.exceptions[0] from None
@@ -130,8 +132,8 @@ class ConcurrentStage(Stage):
     def _read_on(self) -> Any:
         """Return the first item of what comes next on the edge, without waiting; `_END` if there is none now."""
         reader = self._hungry
-        if reader is None or reader.done() or not self._taking:
-            return _END  # the reader itself is at the edge
+        if reader is None or reader.done() or self.order.fenced or not self._taking:
+            return _END  # the reader itself is at the edge, or waits for the fence
         while not (self._ended or self.order.fenced):
             message = self.inputs[0].take_nowait()
             if message is None:
@@ -139,11 +141,14 @@ class ConcurrentStage(Stage):
             self._accept(message)
             for item in self._items:
                 return item
-        reader.set_result(None)
+        if not self.order.fenced:
+            reader.set_result(None)
         return _END
 
     def _wake_workers(self) -> None:
         """Let idle workers go on, and start new ones, as far as there is work and room."""
+        if self.order.fenced:
+            return
         there = length_hint(self._items) + self.inputs[0].queued
         wanted = min(there, self._ceiling - self._taken, self.limit - self.calls_under_way)
         while self._idle and wanted > 0:
@@ -167,6 +172,7 @@ class ConcurrentStage(Stage):
 
     def _release_workers(self) -> None:
         self._taking = False
+        self._items = iter(())
         while self._idle:
             future = self._idle.popleft()
             if not future.done():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -108,19 +108,27 @@ class FusedStage(Stage):
     def settle_counts(self) -> None:
         """Ask the stepper."""
         self.stepper.settle_counts()
+        self.ledger.dropped += self.unread
 
     def close(self) -> None:
         """Close the stepper."""
         self.force_letters(self.stepper.letters)
         self.stepper.close()
+        self.settle_counts()
 
-    def snapshot(self) -> Any:
+    def parts(self) -> dict[str, Any]:
         """Return the states of the operators."""
-        return self.stepper.snapshot()
+        states = self.stepper.states()
+        return {key: state.snapshot() for key, state in zip(self._operator_keys(), states, strict=False) if state}
 
-    def restore(self, snapshot: Any) -> None:
+    async def restore_parts(self, parts: Mapping[str, Any]) -> None:
         """Set the states of the operators."""
-        self.stepper.restore(snapshot)
+        for key, state in zip(self._operator_keys(), self.stepper.states(), strict=False):
+            if state is not None and key in parts:
+                state.restore(parts[key])
+
+    def _operator_keys(self) -> tuple[str, ...]:
+        return self.planned.keys[self.planned.source is not None :]
 
     def position(self) -> Any:
         """Ask the stepper."""

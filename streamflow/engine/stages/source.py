@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -165,13 +165,16 @@ class SourceStage(FusedStage):
         else:
             self.listener.probe_arrived(probe)
 
-    def snapshot(self) -> Any:
+    def parts(self) -> dict[str, Any]:
         """Return the source's position and the states of the operators."""
-        return (self.reader.position(), self.stepper.snapshot())
+        return {self.planned.keys[0]: self.reader.position(), **super().parts()}
 
-    def restore(self, snapshot: Any) -> None:
-        """Set the states of the operators; the position is sought when the source is opened."""
-        self.stepper.restore(snapshot[1])
+    async def restore_parts(self, parts: Mapping[str, Any]) -> None:
+        """Seek the position, and set the states of the operators."""
+        position = parts.get(self.planned.keys[0])
+        if position is not None:
+            await self.reader.seek(position)
+        await super().restore_parts(parts)
 
 
 def origin_of(batch: Any, start: Position) -> Origin:
