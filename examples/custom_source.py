@@ -1,4 +1,4 @@
-"""A source of your own: a frozen description that opens a reader. Here, the rows of an SQLite table, a page at a time."""
+"""A source of your own, a frozen description that opens a reader: the rows of an SQLite table, a page at a time."""
 
 import asyncio
 import sqlite3

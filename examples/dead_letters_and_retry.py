@@ -38,7 +38,7 @@ async def main() -> None:
     print(f"{len(pages)} pages, {stage.retried} retries, {len(failed)} dead letters")
     letter = failed[0]
     print(
-        f"item {letter.item!r} of {letter.operator} after {letter.attempts} attempts: {letter.exception}: {letter.message}"
+        f"item {letter.item!r} of {letter.operator}, {letter.attempts} attempts: {letter.exception}: {letter.message}"
     )
 
 

@@ -313,11 +313,16 @@ class Run:
 
     async def _close_reader(self, index: int) -> None:
         reader = self._wiring.readers.pop(index, None)
-        if reader is not None:
+        if reader is None:
+            return
+        closing = asyncio.ensure_future(reader.close())
+        while not closing.done():
             try:
-                await reader.close()
-            except Exception as error:
-                self._note_error(error)
+                await asyncio.wait([closing])
+            except asyncio.CancelledError:
+                continue  # whatever is cancelled meanwhile, a source is closed; one that hangs is reported as hung
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            self._note_error(error)
 
     def _let_go(self) -> None:
         """Answer everybody who still waits."""

@@ -164,7 +164,7 @@ def test_none_is_an_ordinary_value() -> None:
     items = [None, 0, None, "", False]
     flow = sf.flow(items).map(lambda item: item).map(same, concurrency=2).buffer(1).scan(lambda _, item: item, 0)
     assert run(flow.collect) == items
-    assert run(sf.flow([[None], None and [], [None]]).filter(lambda item: item is not None).unbatch().collect) == [
+    assert run(sf.flow([[None], None, [None]]).filter(lambda item: item is not None).unbatch().collect) == [
         None,
         None,
     ]
