@@ -51,7 +51,7 @@ class Stage(ABC):
         self.task: asyncio.Task[None] | None = None
         self.stopping_early = False
         self.failed_above = False
-        self.ended = False
+        self.over = False
         self.eager_flush = False
         #: Items that went to an output of a route which nobody reads.
         self.unread = 0
@@ -90,7 +90,7 @@ class Stage(ABC):
         """Do what this kind of stage does, up to the end of its inputs."""
 
     def _end(self, failed: bool) -> None:
-        self.ended = True
+        self.over = True
         self.ledger.state = "failed" if failed else "done"
         for channel in self.inputs:
             channel.close()
@@ -104,7 +104,7 @@ class Stage(ABC):
 
     def stop_early(self) -> None:
         """End this stage as if its input had: nobody wants more of it, or it is to read no more. That is success."""
-        if self.ended:
+        if self.over:
             return
         self.stopping_early = True
         task = self.task
