@@ -169,9 +169,7 @@ class Run:
 
     def statistics(self) -> RunStatistics:
         """Return the figures as they are now."""
-        for stage in self._wiring.stages:
-            if stage.task is not None and not stage.task.done():
-                stage.settle_counts()
+        self._settle_counts()
         return RunStatistics(
             state=self.state,
             elapsed=self._elapsed if self._elapsed is not None else perf_counter() - self._began,
@@ -408,7 +406,13 @@ class Run:
                 _log.warning("nothing has moved for %g s:\n%s", self._stall_after, report)
                 self._tell(events.RunStalled(seconds=self._stall_after, report=report))
 
+    def _settle_counts(self) -> None:
+        for stage in self._wiring.stages:
+            if not stage.over:
+                stage.settle_counts()
+
     def _measure(self, lag: float) -> None:
+        self._settle_counts()
         ledgers = [stage.ledger for stage in self._wiring.stages]
         self._sampler.sample(
             loop_lag=lag,
