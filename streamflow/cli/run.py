@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.cli.perform import USAGE, explain, perform
 from streamflow.flows.flow import Flow, flow
-from streamflow.flows.resolve import dead_letter
+from streamflow.flows.resolve import as_sink, as_source, dead_letter
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
@@ -64,10 +65,15 @@ def _assembled(steps: list[tuple[str, str]], options: dict[str, Any]) -> Runnabl
     policy: Any = options["on_error"]
     if policy not in ("fail", "skip"):
         policy = dead_letter(policy)
-    described: Flow[Any] = flow(options["source"])
+    described: Flow[Any] = flow(_forgiving(as_source(options["source"]), policy))
     for word, reference in steps:
         described = _with(described, word, load(reference), policy, options["concurrency"])
-    return described.to(options["sink"] or "-")
+    return described.to(_forgiving(as_sink(options["sink"] or "-"), policy))
+
+
+def _forgiving(end: Any, policy: Any) -> Any:
+    """Return the source or sink with the policy of the steps, if it can fail for a record."""
+    return dataclasses.replace(end, on_error=policy) if hasattr(end, "on_error") else end
 
 
 def _with(described: Flow[Any], word: str, function: Any, policy: Any, concurrency: int) -> Flow[Any]:

@@ -93,6 +93,15 @@ def test_dead_letters_from_the_command_line(folder: Path) -> None:
     assert len((folder / "bad.jsonl").read_text().splitlines()) == 5
 
 
+def test_a_bad_line_follows_the_policy_too(folder: Path) -> None:
+    (folder / "in.jsonl").write_bytes(b"1\n\xff\n3\n")
+    assert invoke("--from", "in.jsonl", "--to", "out.jsonl").exit_code == 1
+    assert invoke("--from", "in.jsonl", "--to", "out.jsonl", "--on-error", "bad.jsonl").exit_code == 0
+    assert (folder / "out.jsonl").read_text() == "1\n3\n"
+    letter = json.loads((folder / "bad.jsonl").read_text())
+    assert (letter["position"]["line"], letter["position"]["offset"], letter["item"]) == (2, 2, "\\xff\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

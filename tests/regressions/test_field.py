@@ -62,7 +62,8 @@ def test_a_cancelled_wait_for_a_thread_does_not_block_the_exit() -> None:
             source = sf.sources.Iterable(itertools.count, on_thread=True)
             async with sf.flow(source).map(twice).to(None).start() as handle:
                 await asyncio.sleep(0)
-                await handle.cancel()
+                report = await handle.cancel()
+        assert report.state == "cancelled"
 
     asyncio.run(main())
 
