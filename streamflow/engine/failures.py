@@ -29,6 +29,12 @@ def explain_failure(error: BaseException, stage: str, operator: str, index: int 
     error.add_note(", ".join(parts))
 
 
+def explain_letter(error: BaseException, item: object) -> None:
+    """Add a note of what was to be set aside, if `item` is a dead letter: its own error must not be lost with it."""
+    if isinstance(item, DeadLetter):
+        error.add_note(f"while setting aside {item.item!r}, which failed with {item.exception}: {item.message}")
+
+
 class Failures:
     """Apply the error policies of one stage, and gather its dead letters until the driver takes them."""
 
@@ -60,6 +66,7 @@ class Failures:
         position = resolved(position)
         if not policy.drops or isinstance(error, FlowError):
             explain_failure(error, self.stage, operator.label, index, position)
+            explain_letter(error, item)
             raise error
         if isinstance(policy.on_error, DeadLetters):
             letter = DeadLetter.of(

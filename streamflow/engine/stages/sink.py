@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from streamflow.engine.current import set_locator
-from streamflow.engine.failures import Failures, explain_failure
+from streamflow.engine.failures import Failures, explain_failure, explain_letter
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
@@ -74,6 +74,7 @@ class SinkStage(Stage):
             self._wrote(done)
             self.ledger.failed += 1
             explain_failure(error, self.name, self.sink.label, base + done, self.position())
+            explain_letter(error, items[min(done, len(items) - 1)])
             raise
         self._wrote(len(items))
 
