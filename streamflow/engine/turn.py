@@ -11,7 +11,7 @@ from streamflow.files.threads import calls_in_flight, open_threads
 
 #: Seconds between two times at which the GIL is given away while other threads are alive (below).
 GIVE_AWAY_EVERY = 0.004
-#: Seconds asked of the operating system; it makes about twice as much of them.
+#: Seconds asked of the operating system; it makes two to three times as much of them.
 GIVE_AWAY_FOR = 50e-6
 
 

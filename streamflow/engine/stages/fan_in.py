@@ -58,7 +58,6 @@ class FanInStage(Stage):
             elif message is not None:
                 await self._heed(port, message)
             del message
-        await self.finish()
 
     async def _next_port(self) -> int:
         while True:
@@ -121,9 +120,6 @@ class FanInStage(Stage):
 
     async def ended(self, port: int) -> None:
         """Take note that an input has ended."""
-
-    async def finish(self) -> None:
-        """Hand on what is left when all have ended."""
 
     def waits_for(self) -> list[Channel]:
         """Return the edges that must move before this stage can."""
