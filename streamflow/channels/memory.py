@@ -7,6 +7,7 @@ an item, and none at all while the other side is not waiting.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
@@ -235,19 +236,25 @@ class Channel:
                 self._receiver = None
 
     async def receive_until(self, deadline: float) -> Batch | Marker | None:
-        """Return what is at the head of the queue, or None at `deadline` of the loop's clock."""
-        loop = asyncio.get_running_loop()
+        """Return what is at the head of the queue, or None at `deadline` of the loop's clock, or when nudged."""
         head = self.take_nowait()
-        while head is None and loop.time() < deadline:
-            self._receiver = future = loop.create_future()
-            timer = loop.call_at(deadline, _wake, future)
-            try:
-                await future
-            finally:
+        if head is not None:
+            return head
+        loop = asyncio.get_running_loop()
+        self._receiver = future = loop.create_future()
+        timer = loop.call_at(deadline, _wake, future) if deadline < math.inf else None
+        try:
+            await future
+        finally:
+            if timer is not None:
                 timer.cancel()
-                self._receiver = None
-            head = self.take_nowait()
-        return head
+            self._receiver = None
+        return self.take_nowait()
+
+    def nudge(self) -> None:
+        """Wake whoever receives until a deadline, which may have changed."""
+        if self._receiver is not None:
+            _wake(self._receiver)
 
     def close(self) -> None:
         """Take no more: what is queued or still sent is abandoned, and whoever sends is told."""

@@ -18,9 +18,11 @@ import anyio
 
 from streamflow.engine.checkpointing import Gathering
 from streamflow.engine.plan import Plan
+from streamflow.engine.run_clock import RunClock
 from streamflow.engine.sampling import Sampler
 from streamflow.engine.stage import Stage
 from streamflow.engine.stages.source import SourceStage
+from streamflow.engine.stages.timed import TimedStage
 from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
 from streamflow.engine.wiring import Wiring
@@ -57,8 +59,9 @@ class Run:
         self.plan = plan
         self.state: State = "opening"
         self._on_event = on_event
-        self._turn = Turn(asyncio.get_running_loop(), max_stall)
-        self._wiring = Wiring(plan, self._turn, self, fuse=fuse)
+        loop = asyncio.get_running_loop()
+        self._clock = RunClock(loop)
+        self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self, fuse=fuse)
         self._resume = resume
         self._stall_after = stall_after
         self._durations = Durations()
@@ -100,9 +103,11 @@ class Run:
             raise
 
     async def pause(self) -> None:
-        """Let the sources read no more; what is under way settles, and nothing is lost."""
+        """Let the sources read no more; what is under way settles, timers stand still, and nothing is lost."""
+        await self._until_open()
         if self.state == "running":
             self.state = "paused"
+            self._clock.stop()
             for source in self._sources():
                 source.shut()
             self._tell(events.RunPaused())
@@ -111,8 +116,12 @@ class Run:
         """Let the sources read on after a pause."""
         if self.state == "paused":
             self.state = "running"
-            for source in self._sources():
-                source.unshut()
+            self._clock.go_on()
+            for stage in self._wiring.stages:
+                if isinstance(stage, SourceStage):
+                    stage.unshut()
+                elif isinstance(stage, TimedStage):
+                    stage.look_up()
             self._tell(events.RunResumed())
 
     async def drain(self, timeout: float | None = None) -> RunReport:

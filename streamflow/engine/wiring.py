@@ -11,6 +11,7 @@ from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
 from streamflow.engine.outlet import Outlet, RoutingOutlet
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.engine.run_clock import RunClock
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
@@ -36,9 +37,10 @@ _TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": De
 class Wiring:
     """Hold the live parts of one run of `plan`; what was opened is in `readers` and `writers`, for the run to close."""
 
-    def __init__(self, plan: Plan, turn: Turn, listener: Listener, *, fuse: bool) -> None:
+    def __init__(self, plan: Plan, turn: Turn, clock: RunClock, listener: Listener, *, fuse: bool) -> None:
         self.plan = plan
         self.turn = turn
+        self.clock = clock
         self.listener = listener
         self.fuse = fuse
         self.stages: list[Stage] = []
@@ -65,6 +67,7 @@ class Wiring:
     def _stage(self, planned: PlannedStage) -> Stage:
         pairs = self.plan.tracked and not planned.letters
         common = (planned, self.turn, self.listener)
+        timed = (*common, self.clock)
         if planned.kind in ("source", "fused"):
             return self._fused(planned)
         if planned.kind == "expand":
@@ -78,10 +81,10 @@ class Wiring:
         if planned.kind == "zip":
             return ZipStage(*common, pairs=pairs)
         if planned.kind == "batch":
-            return BatchStage(*common, pairs=pairs)
+            return BatchStage(*timed, pairs=pairs)
         if planned.kind == "sink":
             return SinkStage(*common, self.writers[planned.index], pairs=pairs)
-        return _TIMED[planned.kind](*common)
+        return _TIMED[planned.kind](*timed)
 
     def _fused(self, planned: PlannedStage) -> Stage:
         writer = self.writers.get(planned.index)

@@ -59,6 +59,49 @@ def test_timeout_fails_when_nothing_comes() -> None:
         timed(sf.flow(arriving(0, 5)).timeout(1))
 
 
+@pytest.mark.parametrize(
+    "timer",
+    [lambda flow: flow.batch(10, within=1), lambda flow: flow.debounce(1).map(lambda item: [item])],
+    ids=["batch within", "debounce"],
+)
+@pytest.mark.parametrize("pauses", [(), ((0.4, 0.4),), ((0.2, 100), (0.3, 7), (0.1, 0.95))])
+def test_timers_stand_still_while_a_run_is_paused(timer: Any, pauses: tuple[tuple[float, float], ...]) -> None:
+    async def main() -> None:
+        inbox: sf.Inbox[int] = sf.inbox(10)
+        out: list[tuple[float, list[int]]] = []
+        flow = timer(sf.flow(inbox)).to(lambda items: out.append((now(), items)))
+        async with flow.start() as handle:
+            began = now()
+            await inbox.send(1)
+            await asyncio.sleep(0.001)
+            for running, standing in pauses:
+                await asyncio.sleep(running)
+                await handle.pause()
+                await asyncio.sleep(standing)
+                await handle.resume()
+            await asyncio.sleep(200)
+            assert out == [(pytest.approx(began + 1 + sum(standing for _, standing in pauses), abs=0.002), [1])]
+            inbox.close()
+
+    run(main)
+
+
+def test_a_timeout_does_not_count_the_time_of_a_pause() -> None:
+    async def main() -> None:
+        inbox: sf.Inbox[int] = sf.inbox(10)
+        began = now()
+        with pytest.raises(sf.ItemTimeout):
+            async with sf.flow(inbox).timeout(1).to(None).start() as handle:
+                await asyncio.sleep(0.5)
+                await handle.pause()
+                await asyncio.sleep(100)
+                await handle.resume()
+                await handle.wait()
+        assert now() - began == pytest.approx(101, abs=0.01)
+
+    run(main)
+
+
 def test_one_item_passes_an_idle_flow_at_once() -> None:
     flow = sf.flow(arriving(1, 3, 3)).map(lambda n: n).buffer().map(lambda n: n).buffer().filter(lambda n: True)
     assert timed(flow) == [(1, 0), (4, 1), (7, 2)]

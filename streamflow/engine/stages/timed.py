@@ -1,4 +1,8 @@
-"""Operators that keep time: `batch(n, within=…)`, `throttle`, `debounce` and `timeout`. The loop is their clock."""
+"""Operators that keep time: `batch(n, within=…)`, `throttle`, `debounce` and `timeout`.
+
+Their clock is the run's, which stands still while the run is paused. Only `throttle` goes by the loop's: what it holds
+back is on its way, and settles.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,10 @@ from typing import Any
 
 from streamflow.channels.memory import Channel
 from streamflow.engine.failures import explain_failure
-from streamflow.engine.stage import Stage
+from streamflow.engine.plan import PlannedStage
+from streamflow.engine.run_clock import RunClock
+from streamflow.engine.stage import Listener, Stage
+from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.errors import ItemTimeout
 from streamflow.model.markers import EndOfStream, Marker
@@ -23,6 +30,10 @@ class TimedStage(Stage):
     """Receive until a deadline that the operator sets, and act when it passes."""
 
     deadline: float | None = None
+
+    def __init__(self, planned: PlannedStage, turn: Turn, listener: Listener, clock: RunClock) -> None:
+        super().__init__(planned, turn, listener)
+        self.clock = clock
 
     async def work(self) -> None:
         """Take messages and deadlines as they come, until the input ends."""
@@ -48,7 +59,10 @@ class TimedStage(Stage):
         began = perf_counter()
         self.ledger.state = "starved"
         try:
-            return await self.inputs[0].receive_until(self.deadline)
+            while True:
+                message = await self.inputs[0].receive_until(self.clock.due(self.deadline))
+                if message is not None or self.clock.passed(self.deadline):
+                    return message
         finally:
             self.ledger.state = "busy"
             self.ledger.starved += perf_counter() - began
@@ -57,10 +71,9 @@ class TimedStage(Stage):
         """Return no edge while a deadline is set: it will pass without anybody's help."""
         return [] if self.deadline is not None else super().waits_for()
 
-    @staticmethod
-    def now() -> float:
-        """Return the time of the loop's clock, in seconds."""
-        return asyncio.get_running_loop().time()
+    def look_up(self) -> None:
+        """Note that the clock goes on."""
+        self.inputs[0].nudge()
 
     @abstractmethod
     async def take(self, batch: Batch) -> None:
@@ -103,7 +116,7 @@ class BatchStage(TimedStage):
             self.deadline = None
             await self.hand_on([self._gathered(one) for one in full], batch.origin, len(full) * size)
         if self._items and self.deadline is None and self._within is not None:
-            self.deadline = self.now() + self._within
+            self.deadline = self.clock.now() + self._within
 
     async def expired(self) -> None:
         """Hand the partial batch on."""
@@ -132,7 +145,7 @@ class BatchStage(TimedStage):
         """Set what waits; its time begins anew."""
         self._items = list(snapshot)
         if self._items and self._within is not None:
-            self.deadline = self.now() + self._within
+            self.deadline = self.clock.now() + self._within
 
 
 class ThrottleStage(TimedStage):
@@ -146,9 +159,10 @@ class ThrottleStage(TimedStage):
 
     async def take(self, batch: Batch) -> None:
         """Hand on as many as may pass now, and wait for the others' turn."""
+        loop = asyncio.get_running_loop()
         items = batch.items
         while items:
-            now = self.now()
+            now = loop.time()
             while self._passed and self._passed[0] <= now - self.operator.per:
                 self._passed.popleft()
             free = self.operator.count - len(self._passed)
@@ -178,7 +192,7 @@ class DebounceStage(TimedStage):
         self.ledger.dropped += len(self._last) + len(batch.items) - 1
         self._last = batch.items[-1:]
         self._origin = batch.origin
-        self.deadline = self.now() + self.operator.quiet
+        self.deadline = self.clock.now() + self.operator.quiet
 
     async def expired(self) -> None:
         """Hand on what has stood its time."""
@@ -201,7 +215,7 @@ class DebounceStage(TimedStage):
     def restore(self, snapshot: Any) -> None:
         """Set what waits; its time begins anew."""
         self._last = list(snapshot)
-        self.deadline = self.now() + self.operator.quiet if self._last else None
+        self.deadline = self.clock.now() + self.operator.quiet if self._last else None
 
 
 class TimeoutStage(TimedStage):
@@ -214,13 +228,13 @@ class TimeoutStage(TimedStage):
 
     async def work(self) -> None:
         """Begin to count at the start."""
-        self.deadline = self.now() + self.operator.seconds
+        self.deadline = self.clock.now() + self.operator.seconds
         await super().work()
 
     async def take(self, batch: Batch) -> None:
         """Hand on; the time that downstream takes does not count."""
         await self.hand_on(batch.items, batch.origin, len(batch.items))
-        self.deadline = self.now() + self.operator.seconds
+        self.deadline = self.clock.now() + self.operator.seconds
 
     async def expired(self) -> None:
         """Fail."""
