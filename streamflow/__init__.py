@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from streamflow import sinks, sources, testing
     from streamflow.engine.current import position
     from streamflow.engine.runner import Run
-    from streamflow.flows.flow import Flow, concat, flow, merge, zip
+    from streamflow.flows.flow import Flow, flow
+    from streamflow.flows.joins import concat, merge, zip
     from streamflow.flows.resolve import dead_letter
     from streamflow.flows.runnable import Runnable, together
     from streamflow.flows.starts import inbox, ticks
@@ -40,9 +41,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "flow": "flows.flow",
-    "merge": "flows.flow",
-    "zip": "flows.flow",
-    "concat": "flows.flow",
+    "merge": "flows.joins",
+    "zip": "flows.joins",
+    "concat": "flows.joins",
     "Flow": "flows.flow",
     "together": "flows.runnable",
     "Runnable": "flows.runnable",

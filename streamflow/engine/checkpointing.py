@@ -1,7 +1,9 @@
-"""Gather the parts of one checkpoint. Pure: told what stages acknowledge and which ended, it says when it is whole."""
+"""Gather checkpoints: told what stages acknowledge and which ended, say when one is whole."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +11,7 @@ from streamflow.model.checkpoint import Checkpoint
 
 
 class Gathering:
-    """Wait for the part of each stage; a stage that ended before its barrier came adds what it said at its end."""
+    """Wait for the part of each stage; one that ends before its barrier comes has none to give. Pure."""
 
     def __init__(self, epoch: int, stages: Iterable[str]) -> None:
         self.epoch = epoch
@@ -29,3 +31,42 @@ class Gathering:
 
     def _whole(self) -> Checkpoint | None:
         return None if self._missing else Checkpoint(self.epoch, dict(self._parts))
+
+
+class Checkpointing:
+    """Number the checkpoints of a run, and answer whoever waits for one."""
+
+    def __init__(self) -> None:
+        self._epochs = itertools.count(1)
+        self._under_way: dict[int, tuple[Gathering, asyncio.Future[Checkpoint]]] = {}
+
+    def begin(self, stages: Iterable[str]) -> tuple[int, asyncio.Future[Checkpoint]]:
+        """Begin a checkpoint of `stages`; return its number, and what will hold it when it is whole."""
+        epoch = next(self._epochs)
+        future: asyncio.Future[Checkpoint] = asyncio.get_running_loop().create_future()
+        self._under_way[epoch] = Gathering(epoch, stages), future
+        return epoch, future
+
+    def acknowledge(self, stage: str, epoch: int, parts: Mapping[str, Any]) -> None:
+        """Take a stage's part of a checkpoint."""
+        if epoch in self._under_way:
+            gathering, _ = self._under_way[epoch]
+            self._answer(epoch, gathering.acknowledge(stage, parts))
+
+    def stage_ended(self, stage: str) -> None:
+        """Wait no more for a stage that has ended well."""
+        for epoch, (gathering, _) in list(self._under_way.items()):
+            self._answer(epoch, gathering.ended(stage))
+
+    def _answer(self, epoch: int, checkpoint: Checkpoint | None) -> None:
+        if checkpoint is not None:
+            _, future = self._under_way.pop(epoch)
+            if not future.done():
+                future.set_result(checkpoint)
+
+    def give_up(self, error: Exception) -> None:
+        """Answer everybody who still waits with `error`."""
+        for _, future in self._under_way.values():
+            if not future.done():
+                future.set_exception(error)
+        self._under_way.clear()

@@ -7,7 +7,6 @@ cancels at every await) never interrupts the cleaning up: the caller's cancellat
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -16,7 +15,8 @@ from typing import Any, Literal
 
 import anyio
 
-from streamflow.engine.checkpointing import Gathering
+from streamflow.engine.checkpointing import Checkpointing
+from streamflow.engine.ends import Ends
 from streamflow.engine.plan import Plan
 from streamflow.engine.run_clock import RunClock
 from streamflow.engine.sampling import Sampler
@@ -58,10 +58,12 @@ class Run:
     ) -> None:
         self.plan = plan
         self.state: State = "opening"
+        self._opening = True
         self._on_event = on_event
         loop = asyncio.get_running_loop()
         self._clock = RunClock(loop)
-        self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self, fuse=fuse)
+        self._ends = Ends(self._note_error)
+        self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self._ends, self, fuse=fuse)
         self._resume = resume
         self._stall_after = stall_after
         self._durations = Durations()
@@ -70,10 +72,8 @@ class Run:
         self._elapsed: float | None = None
         self._error: BaseException | None = None
         self._more_errors = 0
-        self._finished: set[int] = set()
         self._asked: State | None = None
-        self._epochs = itertools.count(1)
-        self._gatherings: dict[int, tuple[Gathering, asyncio.Future[Checkpoint]]] = {}
+        self._checkpoints = Checkpointing()
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] = asyncio.create_task(self._live(), name="streamflow run")
         self.report: RunReport | None = None
@@ -162,11 +162,8 @@ class Run:
         await self._until_open()
         if self._task.done() or self.state in ("cancelling", "draining"):
             raise FlowError(f"checkpoint(): the run is {self.state}; there is nothing to take one of")
-        epoch = next(self._epochs)
         alive = [stage for stage in self._wiring.stages if stage.task is not None and not stage.task.done()]
-        gathering = Gathering(epoch, (stage.name for stage in alive))
-        future: asyncio.Future[Checkpoint] = asyncio.get_running_loop().create_future()
-        self._gatherings[epoch] = (gathering, future)
+        epoch, future = self._checkpoints.begin(stage.name for stage in alive)
         for source in self._sources():
             source.inject(Barrier(epoch))
         checkpoint = await future
@@ -218,19 +215,23 @@ class Run:
     async def _live(self) -> None:
         """Open, run, complete or undo, close: the whole life, in a task that nobody else cancels."""
         try:
-            await self._wiring.open(self._resume)
+            try:
+                await self._wiring.open(self._resume)
+            finally:
+                self._opening = False
             if self._asked is None:
                 self.state = "running"
                 self._tell(events.RunStarted(stages=tuple(stage.name for stage in self._wiring.stages)))
                 await self._run_stages()
-            await self._complete()
+            if self._error is None and self._asked != "cancelled":
+                await self._ends.complete()
         except asyncio.CancelledError as error:
             if self._asked != "cancelled":
                 self._note_error(error)
         except Exception as error:
             self._note_error(error)
         finally:
-            await self._close()
+            await self._ends.close()
             self._elapsed = perf_counter() - self._began
             self._measure(0.0)
             self.state = self._final_state()
@@ -264,8 +265,9 @@ class Run:
         except BaseException as error:
             self._stage_failed(stage, error)
         finally:
-            await self._close_reader(stage.planned.index)
-            self._stage_ended(stage)
+            await self._ends.close_reader(stage.planned.index)
+            if self._error is None and self._asked != "cancelled":
+                self._checkpoints.stage_ended(stage.name)
 
     @staticmethod
     def _stage_was_cancelled(stage: Stage) -> bool:
@@ -286,58 +288,11 @@ class Run:
         elif error is not self._error:
             self._more_errors += 1
 
-    def _stage_ended(self, stage: Stage) -> None:
-        for epoch in list(self._gatherings):
-            gathering, future = self._gatherings[epoch]
-            if self._error is None and self._asked != "cancelled":
-                self._gathered(epoch, gathering.ended(stage.name), future)
-
-    async def _complete(self) -> None:
-        """Make all output visible, if everything went well."""
-        if self._error is None and self._asked != "cancelled":
-            for index, writer in self._wiring.writers.items():
-                await writer.finish()
-                self._finished.add(index)
-
-    async def _abort(self) -> None:
-        """Undo what was not completed; a sink that has finished stays so, like a file that bears its name."""
-        for index, writer in self._wiring.writers.items():
-            if index not in self._finished:
-                try:
-                    await writer.abort()
-                except Exception as error:
-                    self._note_error(error)
-
-    async def _close(self) -> None:
-        await self._abort()
-        for index in list(self._wiring.readers):
-            await self._close_reader(index)
-        for writer in self._wiring.writers.values():
-            try:
-                await writer.close()
-            except Exception as error:
-                self._note_error(error)
-
-    async def _close_reader(self, index: int) -> None:
-        reader = self._wiring.readers.pop(index, None)
-        if reader is None:
-            return
-        closing = asyncio.ensure_future(reader.close())
-        while not closing.done():
-            try:
-                await asyncio.wait([closing])
-            except asyncio.CancelledError:
-                continue  # whatever is cancelled meanwhile, a source is closed; one that hangs is reported as hung
-        if not closing.cancelled() and (error := closing.exception()) is not None:
-            self._note_error(error)
-
     def _let_go(self) -> None:
         """Answer everybody who still waits."""
         if not self._opened.done():
             self._opened.set_result(None)
-        for _, future in self._gatherings.values():
-            if not future.done():
-                future.set_exception(FlowError(f"checkpoint(): the run ended ({self.state}) before it was whole"))
+        self._checkpoints.give_up(FlowError(f"checkpoint(): the run ended ({self.state}) before it was whole"))
         if self._error is not None and self._more_errors:
             self._error.add_note(f"({self._more_errors} more errors followed this one)")
 
@@ -353,8 +308,8 @@ class Run:
             return
         self._asked = asked
         self.state = "cancelling"
-        if not self._wiring.stages or self._wiring.stages[0].task is None:
-            self._task.cancel()  # still opening
+        if self._opening:
+            self._task.cancel()
         for stage in self._wiring.stages:
             self._cancel_stage(stage)
 
@@ -395,8 +350,6 @@ class Run:
         """Sample, and look out for circles and for standstill, every quarter of a second."""
         loop = asyncio.get_running_loop()
         watchdog = self._watchdog()
-        still_since = loop.time()
-        told = False
         while True:
             due = loop.time() + SAMPLE_EVERY
             await asyncio.sleep(SAMPLE_EVERY)
@@ -407,11 +360,8 @@ class Run:
                 for stage in self._wiring.stages:
                     self._cancel_stage(stage)
                 return
-            if watchdog.moved() or self.state == "paused" or not watchdog.waiting():
-                still_since, told = loop.time(), False
-            elif not told and loop.time() - still_since >= self._stall_after:
-                told = True
-                report = watchdog.describe()
+            report = watchdog.stalled(self._clock.now(), self._stall_after)
+            if report is not None:
                 _log.warning("nothing has moved for %g s:\n%s", self._stall_after, report)
                 self._tell(events.RunStalled(seconds=self._stall_after, report=report))
 
@@ -434,15 +384,7 @@ class Run:
 
     def acknowledge(self, stage: Stage, epoch: int, parts: Mapping[str, Any]) -> None:
         """Take a stage's part of a checkpoint."""
-        if epoch in self._gatherings:
-            gathering, future = self._gatherings[epoch]
-            self._gathered(epoch, gathering.acknowledge(stage.name, parts), future)
-
-    def _gathered(self, epoch: int, checkpoint: Checkpoint | None, future: asyncio.Future[Checkpoint]) -> None:
-        if checkpoint is not None:
-            del self._gatherings[epoch]
-            if not future.done():
-                future.set_result(checkpoint)
+        self._checkpoints.acknowledge(stage.name, epoch, parts)
 
     def probe_arrived(self, probe: LatencyProbe) -> None:
         """Take the time of a latency probe."""

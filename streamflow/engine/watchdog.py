@@ -22,6 +22,17 @@ class Watchdog:
         self._channels = channels
         self._seen: tuple[int, ...] = ()
         self._suspected: list[str] = []
+        self._still_since: float | None = None
+        self._told = False
+
+    def stalled(self, now: float, after: float) -> str | None:
+        """Describe a run where data waits and nothing has moved for `after` seconds; None otherwise, and when told."""
+        if self.moved() or not self.waiting() or self._still_since is None:
+            self._still_since, self._told = now, False
+        if self._told or now - self._still_since < after:
+            return None
+        self._told = True
+        return self.describe()
 
     def moved(self) -> bool:
         """Tell whether anything was received or handed on since the last call."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamflow.channels.memory import Channel
+from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
 from streamflow.engine.outlet import Outlet, RoutingOutlet
@@ -24,7 +25,7 @@ from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.checkpoint import Checkpoint
-from streamflow.model.interfaces import InlineWriter, Reader, Writer
+from streamflow.model.interfaces import InlineWriter
 from streamflow.operators.callables import is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Route
@@ -35,27 +36,26 @@ _TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": De
 
 
 class Wiring:
-    """Hold the live parts of one run of `plan`; what was opened is in `readers` and `writers`, for the run to close."""
+    """Hold the live parts of one run of `plan`; what was opened is in `ends`, for the run to close."""
 
-    def __init__(self, plan: Plan, turn: Turn, clock: RunClock, listener: Listener, *, fuse: bool) -> None:
+    def __init__(self, plan: Plan, turn: Turn, clock: RunClock, ends: Ends, listener: Listener, *, fuse: bool) -> None:
         self.plan = plan
         self.turn = turn
         self.clock = clock
+        self.ends = ends
         self.listener = listener
         self.fuse = fuse
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
-        self.readers: dict[int, Reader[Any]] = {}
-        self.writers: dict[int, Writer[Any]] = {}
 
     async def open(self, resume: Checkpoint | None = None) -> None:
         """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
         for planned in self.plan.stages:
             if planned.sink is not None:
-                self.writers[planned.index] = await planned.sink.open(self.plan.bounded_at(planned.index))
+                self.ends.writers[planned.index] = await planned.sink.open(self.plan.bounded_at(planned.index))
         for planned in self.plan.stages:
             if planned.source is not None:
-                self.readers[planned.index] = await planned.source.open()
+                self.ends.readers[planned.index] = await planned.source.open()
         self.stages = [self._stage(planned) for planned in self.plan.stages]
         self._connect()
         if resume is not None:
@@ -83,11 +83,11 @@ class Wiring:
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
         if planned.kind == "sink":
-            return SinkStage(*common, self.writers[planned.index], pairs=pairs)
+            return SinkStage(*common, self.ends.writers[planned.index], pairs=pairs)
         return _TIMED[planned.kind](*timed)
 
     def _fused(self, planned: PlannedStage) -> Stage:
-        writer = self.writers.get(planned.index)
+        writer = self.ends.writers.get(planned.index)
         assert writer is None or isinstance(writer, InlineWriter), (
             f"{planned.name}: an inline sink opens an InlineWriter"
         )
@@ -96,7 +96,7 @@ class Wiring:
         stage.stepper = self.stepper(planned, writer, stage.ledger)
         stage.eager_flush = not self.plan.bounded_at(planned.index)
         if isinstance(stage, SourceStage):
-            stage.prepare_to_read(self.readers[planned.index])
+            stage.prepare_to_read(self.ends.readers[planned.index])
         return stage
 
     def stepper(self, planned: PlannedStage, writer: InlineWriter[Any] | None, ledger: Ledger) -> Stepper:

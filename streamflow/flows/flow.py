@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
+from streamflow.flows.arguments import require_plain, seconds_of, whole_number
 from streamflow.flows.resolve import as_sink, as_source
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
@@ -14,10 +15,10 @@ from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
 from streamflow.operators.batch import BatchBySize, BatchWithin
-from streamflow.operators.callables import name_of, require_callable, require_sync
+from streamflow.operators.callables import name_of, require_callable
 from streamflow.operators.distinct import Distinct
 from streamflow.operators.edge import Buffer
-from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
+from streamflow.operators.fan import Output, Route
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Concurrency, apply_operator
 from streamflow.operators.scan import Scan
@@ -260,7 +261,7 @@ class Flow(Generic[T]):
         >>> list(sf.flow([1, 2, 3]).scan(operator.add, 0))
         [1, 3, 6]
         """
-        _require_plain(function, "scan")
+        require_plain(function, "scan")
         return self._then(Scan(function, initial, name, ErrorPolicy(on_error, max_failures)))
 
     def take(self, count: int, *, name: str | None = None) -> Flow[T]:
@@ -270,7 +271,7 @@ class Flow(Generic[T]):
         >>> list(sf.flow(itertools.count()).take(3))
         [0, 1, 2]
         """
-        return self._then(Take(_whole("take", count, 0), name))
+        return self._then(Take(whole_number("take", count, 0), name))
 
     def skip(self, count: int, *, name: str | None = None) -> Flow[T]:
         """Leave out the first `count` items.
@@ -279,7 +280,7 @@ class Flow(Generic[T]):
         >>> list(sf.flow(list("abcd")).skip(2))
         ['c', 'd']
         """
-        return self._then(Skip(_whole("skip", count, 0), name))
+        return self._then(Skip(whole_number("skip", count, 0), name))
 
     def take_while(
         self,
@@ -295,7 +296,7 @@ class Flow(Generic[T]):
         >>> list(sf.flow([1, 2, 9, 1]).take_while(lambda n: n < 5))
         [1, 2]
         """
-        _require_plain(predicate, "take_while")
+        require_plain(predicate, "take_while")
         return self._then(TakeWhile(predicate, name, ErrorPolicy(on_error, max_failures)))
 
     def drop_while(
@@ -312,7 +313,7 @@ class Flow(Generic[T]):
         >>> list(sf.flow([1, 2, 9, 1]).drop_while(lambda n: n < 5))
         [9, 1]
         """
-        _require_plain(predicate, "drop_while")
+        require_plain(predicate, "drop_while")
         return self._then(DropWhile(predicate, name, ErrorPolicy(on_error, max_failures)))
 
     def distinct(
@@ -333,9 +334,9 @@ class Flow(Generic[T]):
         ['a', 'b', 'r', 'c', 'd']
         """
         if key is not None:
-            _require_plain(key, "distinct")
+            require_plain(key, "distinct")
         if limit is not None:
-            _whole("distinct(limit=...)", limit, 1)
+            whole_number("distinct(limit=...)", limit, 1)
         return self._then(Distinct(key, limit, name, ErrorPolicy(on_error, max_failures)))
 
     # -- grouping -------------------------------------------------------------------------------------------------
@@ -347,10 +348,10 @@ class Flow(Generic[T]):
         >>> list(sf.flow(range(5)).batch(2))
         [[0, 1], [2, 3], [4]]
         """
-        _whole("batch", size, 1)
+        whole_number("batch", size, 1)
         if within is None:
             return self._then(BatchBySize(size, name))
-        return self._then(BatchWithin(size, _seconds("batch(within=...)", within), name))
+        return self._then(BatchWithin(size, seconds_of("batch(within=...)", within), name))
 
     def unbatch(self: Flow[list[U]], *, name: str | None = None) -> Flow[U]:
         """Hand on each item of each list: the reverse of `batch`, and `flat_map` without a function.
@@ -365,15 +366,15 @@ class Flow(Generic[T]):
 
     def throttle(self, count: int, *, per: float = 1.0, name: str | None = None) -> Flow[T]:
         """Let at most `count` items pass in any `per` seconds; nothing is dropped, the input waits."""
-        return self._then(Throttle(_whole("throttle", count, 1), _seconds("throttle(per=...)", per), name))
+        return self._then(Throttle(whole_number("throttle", count, 1), seconds_of("throttle(per=...)", per), name))
 
     def debounce(self, quiet: float, *, name: str | None = None) -> Flow[T]:
         """Hand on an item once `quiet` seconds have passed without another; those it displaces are dropped."""
-        return self._then(Debounce(_seconds("debounce", quiet), name))
+        return self._then(Debounce(seconds_of("debounce", quiet), name))
 
     def timeout(self, seconds: float, *, name: str | None = None) -> Flow[T]:
         """Fail with `ItemTimeout` when no item arrives for `seconds`."""
-        return self._then(Timeout(_seconds("timeout", seconds), name))
+        return self._then(Timeout(seconds_of("timeout", seconds), name))
 
     # -- edges ----------------------------------------------------------------------------------------------------
 
@@ -391,9 +392,9 @@ class Flow(Generic[T]):
         `fail` ends the run with `BufferOverflow`.
         """
         if items is not None:
-            _whole("buffer(items=...)", items, 1)
+            whole_number("buffer(items=...)", items, 1)
         if bytes is not None:
-            _whole("buffer(bytes=...)", bytes, 1)
+            whole_number("buffer(bytes=...)", bytes, 1)
         return self._then(Buffer(items, bytes, overflow, name))
 
     # -- graph ----------------------------------------------------------------------------------------------------
@@ -403,7 +404,7 @@ class Flow(Generic[T]):
 
         Items of one that is not used are counted as dropped.
         """
-        _require_plain(predicate, "branch")
+        require_plain(predicate, "branch")
         routed = Part(
             Route(_Truth(predicate), (True, False), None, name or f"branch({name_of(predicate)})"), (self._part,)
         )
@@ -422,7 +423,7 @@ class Flow(Generic[T]):
 
         What belongs to none goes to `default`, or fails with LookupError if there is none.
         """
-        _require_plain(key, "route")
+        require_plain(key, "route")
         if default is not None and default not in outputs:
             outputs = (*outputs, default)
         if not outputs:
@@ -468,7 +469,7 @@ class Flow(Generic[T]):
 
     async def reduce(self, function: Callable[[U, T], U], initial: U, **options: Any) -> U:
         """Run the flow and fold its items with `function(value, item)`, starting from `initial`."""
-        _require_plain(function, "reduce")
+        require_plain(function, "reduce")
         value = initial
 
         def fold(item: T) -> None:
@@ -543,46 +544,5 @@ def flow(source: object) -> Flow[Any]:
     return Flow(Part(as_source(source)))
 
 
-def merge(*flows: Flow[T], name: str | None = None) -> Flow[T]:
-    """Interleave flows by arrival, each in its own order; the result ends when all have ended."""
-    return _join(Merge(name), "merge", flows)
-
-
-def zip(*flows: Flow[Any], strict: bool = False, name: str | None = None) -> Flow[tuple[Any, ...]]:
-    """Join the n-th items of all flows into tuples; end at the shortest, or fail there if `strict`."""
-    return _join(Zip(strict, name), "zip", flows)
-
-
-def concat(*flows: Flow[T], name: str | None = None) -> Flow[T]:
-    """Hand on the first flow whole, then the next, and so on."""
-    return _join(Concat(name), "concat", flows)
-
-
-def _join(operator: Operator, word: str, flows: tuple[Flow[Any], ...]) -> Flow[Any]:
-    if not flows:
-        raise FlowError(f"{word}(): give at least one flow")
-    for one in flows:
-        if not isinstance(one, Flow):
-            raise FlowError(f"{word}(...): expected flows, got {type(one).__name__}; begin one with sf.flow(...)")
-    return Flow(Part(operator, tuple(one._part for one in flows)))
-
-
 def _add_one(count: int, _: object) -> int:
     return count + 1
-
-
-def _require_plain(function: Callable[..., Any], operator: str) -> None:
-    require_callable(function, operator)
-    require_sync(function, operator)
-
-
-def _whole(what: str, number: object, least: int) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < least:
-        raise FlowError(f"{what}: {number!r} is not a whole number from {least} on")
-    return number
-
-
-def _seconds(what: str, seconds: float) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
-        raise FlowError(f"{what}: {seconds!r} is not a number of seconds above 0")
-    return float(seconds)

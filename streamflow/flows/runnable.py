@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from streamflow.engine.explain import explain, to_html, to_mermaid
-from streamflow.engine.plan import Plan, plan
+from streamflow.engine.plan import Plan
+from streamflow.engine.planner import plan
 from streamflow.engine.runner import OnEvent, Run
 from streamflow.metrics.report import RunReport
 from streamflow.model.checkpoint import Checkpoint

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from operator import length_hint
 from time import perf_counter
 from typing import Any, Final
@@ -17,13 +16,13 @@ from streamflow.engine.current import set_locator
 from streamflow.engine.failures import Failures
 from streamflow.engine.ordering import NOTHING, Ordered, Signal, Unordered
 from streamflow.engine.plan import PlannedStage
+from streamflow.engine.resources import open_resource
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
-from streamflow.model.errors import FlowError, ItemCancelled
+from streamflow.model.errors import ItemCancelled
 from streamflow.model.markers import EndOfStream, Marker
 from streamflow.model.positions import Span
-from streamflow.operators.callables import name_of
 from streamflow.operators.map import ConcurrentApply
 
 #: Slots of the reorder buffer for each item under way: with fewer, one slow item holds up the others (measured).
@@ -79,7 +78,7 @@ class ConcurrentStage(Stage):
 
     async def work(self) -> None:
         """Read, with workers and one emitter beside, until the input has ended and everything has left."""
-        async with _open_resource(self.operator.resource) as resource:
+        async with open_resource(self.operator.resource) as resource:
             self._call = self._make_call(resource)
             try:
                 async with asyncio.TaskGroup() as group:
@@ -351,23 +350,3 @@ class ConcurrentStage(Stage):
         """Send the dead letters that are still here, and give up the rest."""
         self.force_letters(self.failures.letters)
         super().close()
-
-
-@asynccontextmanager
-async def _open_resource(factory: Callable[[], Any] | None) -> AsyncIterator[Any]:
-    """Enter what `factory` gives, a sync or async context manager, for as long as the stage lives."""
-    if factory is None:
-        yield None
-        return
-    manager = factory()
-    if hasattr(manager, "__aenter__"):
-        async with manager as resource:
-            yield resource
-    elif hasattr(manager, "__enter__"):
-        with manager as resource:
-            yield resource
-    else:
-        raise FlowError(
-            f"resource={name_of(factory)}: it gave {type(manager).__name__}, which is no context manager; "
-            f"wrap it with contextlib.closing, or write it with @contextmanager"
-        )

@@ -1,0 +1,57 @@
+"""The opened ends of a run: every source is closed, every sink is completed or undone, and closed, exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from streamflow.model.interfaces import Reader, Writer
+
+_ERRORS = (Exception, asyncio.CancelledError)
+
+
+class Ends:
+    """Hold what was opened, by the index of its stage; an error while closing is told, and stops nothing else."""
+
+    def __init__(self, note_error: Callable[[BaseException], None]) -> None:
+        self.readers: dict[int, Reader[Any]] = {}
+        self.writers: dict[int, Writer[Any]] = {}
+        self._note_error = note_error
+        self._finished: set[int] = set()
+
+    async def complete(self) -> None:
+        """Make all output visible; the first sink that cannot raises, and what follows it is left to be undone."""
+        for index, writer in self.writers.items():
+            await writer.finish()
+            self._finished.add(index)
+
+    async def close(self) -> None:
+        """Undo what was not completed, and close everything; a sink that has finished stays so."""
+        for index, writer in self.writers.items():
+            if index not in self._finished:
+                await self._try(writer.abort())
+        for index in list(self.readers):
+            await self.close_reader(index)
+        for writer in self.writers.values():
+            await self._try(writer.close())
+
+    async def _try(self, closing: Coroutine[Any, Any, None]) -> None:
+        try:
+            await closing
+        except _ERRORS as error:
+            self._note_error(error)
+
+    async def close_reader(self, index: int) -> None:
+        """Close the source of stage `index`, if it has one that is open."""
+        reader = self.readers.pop(index, None)
+        if reader is None:
+            return
+        closing = asyncio.ensure_future(reader.close())
+        while not closing.done():
+            try:
+                await asyncio.wait([closing])
+            except asyncio.CancelledError:
+                continue  # whatever is cancelled meanwhile, a source is closed; one that hangs is reported as hung
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            self._note_error(error)

@@ -1,0 +1,334 @@
+"""Decide how a written graph is run: what is fused, where edges stand, and what is refused. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
+from streamflow.engine.diamonds import refuse_diamonds
+from streamflow.engine.plan import Kind, Plan, PlannedEdge, PlannedStage
+from streamflow.model.errors import FlowError
+from streamflow.model.failures import Recordable
+from streamflow.model.graph import Graph, Part
+from streamflow.model.interfaces import Operator, Sink, Source
+from streamflow.model.policies import DeadLetters
+from streamflow.operators.batch import BatchBySize, BatchWithin
+from streamflow.operators.edge import Buffer
+from streamflow.operators.element import ElementOperator
+from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
+from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.map import Apply, ConcurrentApply
+from streamflow.operators.timing import Debounce, Throttle, Timeout
+
+#: Operators in one generated function; it stays short enough to be read in a traceback.
+MAX_FUSED = 40
+
+_KINDS: dict[type[Operator], Kind] = {
+    FlatMap: "expand",
+    ConcurrentApply: "concurrent",
+    Merge: "merge",
+    Zip: "zip",
+    Concat: "concat",
+    BatchWithin: "batch",
+    BatchBySize: "batch",
+    Throttle: "throttle",
+    Debounce: "debounce",
+    Timeout: "timeout",
+}
+_WHY: dict[Kind, str] = {
+    "expand": "it makes many items of one, which are counted afresh",
+    "concurrent": "it waits, so that its neighbours must not",
+    "merge": "several inputs come together",
+    "zip": "several inputs come together",
+    "concat": "several inputs come together",
+    "batch": "it gathers several items into one",
+    "throttle": "it keeps time",
+    "debounce": "it keeps time",
+    "timeout": "it keeps time",
+    "sink": "its sink is awaited",
+}
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Be a stage that is still being filled."""
+
+    kind: Kind
+    why: str
+    name: str | None = None
+    source: Source[Any] | None = None
+    operator: Operator | None = None
+    fused: list[ElementOperator] = field(default_factory=list)
+    sink: Sink[Any] | None = None
+    letters: bool = False
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Exit:
+    """Say where a part's items come out: a stage, perhaps one of its outputs, perhaps through a described edge."""
+
+    stage: int
+    output: Any = None
+    buffer: Buffer | None = None
+
+
+def plan(graph: Graph) -> Plan:
+    """Check `graph` and decide its stages and edges; raise FlowError for what cannot work."""
+    parts = graph.parts()
+    _check_ends(graph)
+    refuse_diamonds(parts)
+    uses = Counter(one for part in parts for one in part.inputs)
+    decided = _place_all(_Planner(uses), parts)
+    # Where positions travel with the items, a batch keeps those of all its items, which takes a stage of its own.
+    return _place_all(_Planner(uses, tracked=True), parts) if decided.tracked else decided
+
+
+def _place_all(planner: _Planner, parts: tuple[Part, ...]) -> Plan:
+    for part in parts:
+        planner.place(part)
+    planner.place_dead_letters()
+    return planner.finish(parts)
+
+
+def _check_ends(graph: Graph) -> None:
+    if not graph.ends:
+        raise FlowError("there is nothing to run: give at least one flow with an end, as in flow.to(sink)")
+    for end in graph.ends:
+        if not isinstance(end.what, Sink):
+            raise FlowError(
+                f"the flow ends in {getattr(end.what, 'label', end.what)!r} and its items go nowhere: "
+                f"end it with .to(sink), or ask for .collect(), .count() or `async for`"
+            )
+    if len(set(graph.ends)) < len(graph.ends):
+        raise FlowError("the same end was given twice: each .to(...) can be run once in a run")
+
+
+class _Planner:
+    """Place one part after another, each after those that feed it."""
+
+    def __init__(self, uses: Counter[Part], *, tracked: bool = False) -> None:
+        self.uses = uses
+        self.tracked = tracked
+        self.stages: list[_Draft] = []
+        self.edges: list[PlannedEdge] = []
+        self.exits: dict[Part, _Exit] = {}
+
+    def place(self, part: Part) -> None:
+        """Give `part` its place in a stage."""
+        what = part.what
+        if isinstance(what, Source):
+            self.exits[part] = self._place_source(what)
+        elif isinstance(what, Output):
+            self.exits[part] = replace(self.exits[part.inputs[0]], output=what.which)
+        elif isinstance(what, Buffer):
+            self.exits[part] = self._place_buffer(part, what)
+        elif isinstance(what, ElementOperator) and not (self.tracked and isinstance(what, BatchBySize)):
+            self.exits[part] = self._place_element(part, what)
+        elif isinstance(what, Sink):
+            self.exits[part] = self._place_sink(part, what)
+        else:
+            kind = _KINDS[type(what)]
+            draft = _Draft(kind, _WHY[kind], operator=what, open=False)
+            self.exits[part] = self._begin(draft, part.inputs)
+
+    def _place_source(self, source: Source[Any]) -> _Exit:
+        draft = _Draft("source", "it is where items come from", source=source)
+        if source.decode is not None:
+            draft.fused.append(Apply("map", source.decode, "decode", source.errors))
+        return self._begin(draft, ())
+
+    def _place_buffer(self, part: Part, buffer: Buffer) -> _Exit:
+        before = self.exits[part.inputs[0]]
+        if before.buffer is not None:
+            before = self._begin(_Draft("fused", "it stands between two edges", open=False), part.inputs)
+        return replace(before, buffer=buffer)
+
+    def _place_element(self, part: Part, operator: ElementOperator) -> _Exit:
+        draft, why = self._fusible_with(part)
+        if draft is None:
+            at = self._begin(_Draft("fused", why), part.inputs)
+            draft = self.stages[at.stage]
+        else:
+            at = self.exits[part.inputs[0]]
+        draft.fused.append(operator)
+        draft.open = not isinstance(operator, (BatchBySize, Route))
+        return at
+
+    def _place_sink(self, part: Part, sink: Sink[Any]) -> _Exit:
+        single = sink.retry is not None
+        if not sink.inline or single:
+            return self._begin(_Draft("sink", _WHY["sink"], sink=sink, open=False), part.inputs)
+        draft, why = self._fusible_with(part)
+        if draft is None:
+            at = self._begin(_Draft("fused", why), part.inputs)
+            draft = self.stages[at.stage]
+        else:
+            at = self.exits[part.inputs[0]]
+        self._fuse_sink(draft, sink)
+        return at
+
+    @staticmethod
+    def _fuse_sink(draft: _Draft, sink: Sink[Any]) -> None:
+        if sink.encode is not None:
+            draft.fused.append(Apply("map", sink.encode, "encode", sink.errors))
+        draft.sink = sink
+        draft.open = False
+
+    def _fusible_with(self, part: Part) -> tuple[_Draft | None, str]:
+        """Return the stage before `part` if it can take it in, else why it cannot."""
+        before = self.exits[part.inputs[0]]
+        draft = self.stages[before.stage]
+        if before.buffer is not None:
+            return None, "a buffer was asked for before it"
+        if self.uses[part.inputs[0]] > 1:
+            return None, "what comes before it has other consumers"
+        if before.output is not None:
+            return None, "it reads one output of a route"
+        if not draft.open:
+            return None, f"the stage before it stands alone: {draft.why}"
+        if len(draft.fused) >= MAX_FUSED:
+            return None, f"a fused function holds {MAX_FUSED} operators at most"
+        return draft, ""
+
+    def _begin(self, draft: _Draft, inputs: Iterable[Part]) -> _Exit:
+        index = len(self.stages)
+        self.stages.append(draft)
+        for port, part in enumerate(inputs):
+            before = self.exits[part]
+            self.edges.append(_edge(before, index, port, _room_for(draft)))
+        return _Exit(index)
+
+    def place_dead_letters(self) -> None:
+        """Add one stage for each distinct sink of dead letters, and an edge to it from each stage that fills it."""
+        placed: list[tuple[DeadLetters, int]] = []
+        for index in range(len(self.stages)):
+            by_sink: dict[int, list[DeadLetters]] = {}
+            for letters in _letters_of(self.stages[index]):
+                at = next((at for one, at in placed if one.sink is letters.sink or one == letters), None)
+                if at is None:
+                    at = self._place_letter_sink(letters.sink)
+                    placed.append((letters, at))
+                by_sink.setdefault(at, []).append(letters)
+            for at, policies in by_sink.items():
+                port = sum(edge.consumer == at for edge in self.edges)
+                edge = PlannedEdge(producer=index, consumer=at, port=port, output=tuple(policies), letters=True)
+                self.edges.append(edge)
+
+    def _place_letter_sink(self, sink: Sink[Any]) -> int:
+        if sink.errors.drops:
+            raise FlowError(
+                f"dead_letter({sink.label}): the sink of dead letters cannot skip failures of its own; "
+                f"use on_error='fail'"
+            )
+        draft = _Draft(
+            "merge", "it gathers dead letters", operator=Merge(name="dead letters"), open=False, letters=True
+        )
+        at = self._begin(draft, ())
+        kind: Kind = "fused" if sink.inline and sink.retry is None else "sink"
+        end = _Draft(kind, "it keeps dead letters", open=False, letters=True)
+        if sink.encode is not None:
+            end.fused.append(Apply("map", Recordable(sink.encode), "dead letter"))
+        if kind == "fused":
+            self._fuse_sink(end, sink)
+        else:
+            end.sink = sink
+        self.stages.append(end)
+        self.edges.append(PlannedEdge(producer=at.stage, consumer=len(self.stages) - 1))
+        return at.stage
+
+    def finish(self, parts: tuple[Part, ...]) -> Plan:
+        """Freeze what was drafted."""
+        names = _names(self.stages)
+        taken: Counter[str] = Counter()
+        stages = tuple(
+            PlannedStage(
+                index=index,
+                kind=draft.kind,
+                name=name,
+                why=draft.why,
+                source=draft.source,
+                operator=draft.operator,
+                fused=tuple(draft.fused),
+                sink=draft.sink,
+                letters=draft.letters,
+                keys=tuple(_key(label, taken) for label in _labels(draft)),
+            )
+            for index, (draft, name) in enumerate(zip(self.stages, names, strict=True))
+        )
+        unrepeatable = [
+            part.what.label for part in parts if isinstance(part.what, Operator) and not part.what.repeatable
+        ]
+        return Plan(
+            stages=stages,
+            edges=tuple(self.edges),
+            tracked=self.tracked or any(_wants_positions(stage) for stage in stages if stage.source is None),
+            repeatable=not unrepeatable,
+            because=tuple(dict.fromkeys(unrepeatable)),
+            bounded=all(stage.source.bounded for stage in stages if stage.source is not None),
+        )
+
+
+def _room_for(draft: _Draft) -> int:
+    """Return how many items may wait for a stage: few where each takes long, so that a drain is short."""
+    if isinstance(draft.operator, ConcurrentApply):
+        at_once = 64 if draft.operator.concurrency == "auto" else draft.operator.concurrency
+        return max(64, min(4 * at_once, DEFAULT_ITEMS))
+    return 1024 if draft.kind == "sink" else DEFAULT_ITEMS
+
+
+def _edge(before: _Exit, consumer: int, port: int, items: int) -> PlannedEdge:
+    buffer = before.buffer
+    edge = PlannedEdge(producer=before.stage, consumer=consumer, port=port, output=before.output, items=items)
+    if buffer is None:
+        return edge
+    return replace(
+        edge,
+        items=buffer.items if buffer.items is not None else items,
+        bytes=buffer.bytes if buffer.bytes is not None else DEFAULT_BYTES,
+        overflow=buffer.overflow,
+        asked=True,
+    )
+
+
+def _letters_of(draft: _Draft) -> list[DeadLetters]:
+    policies = [operator.errors for operator in draft.fused]
+    policies += [draft.operator.errors] if draft.operator is not None else []
+    policies += [draft.sink.errors] if draft.sink is not None else []
+    found = [policy.on_error for policy in policies if isinstance(policy.on_error, DeadLetters)]
+    return list({id(one): one for one in found}.values())
+
+
+def _wants_positions(stage: PlannedStage) -> bool:
+    wants = any(
+        getattr(operator, "with_position", False) or isinstance(operator.errors.on_error, DeadLetters)
+        for operator in stage.operators()
+    )
+    sink = stage.sink
+    return wants or (sink is not None and (sink.wants_positions or isinstance(sink.errors.on_error, DeadLetters)))
+
+
+def _labels(draft: _Draft) -> list[str]:
+    return [one.label for one in (draft.source, draft.operator, *draft.fused, draft.sink) if one is not None]
+
+
+def _key(label: str, taken: Counter[str]) -> str:
+    taken[label] += 1
+    return label if taken[label] == 1 else f"{label} #{taken[label]}"
+
+
+def _names(stages: list[_Draft]) -> list[str]:
+    """Name each stage after what it holds, and number those that would share a name."""
+    names: list[str] = []
+    for draft in stages:
+        labels = _labels(draft)
+        labels = [label for label in labels if label not in ("decode", "encode")] or labels
+        name = " → ".join(labels if len(labels) <= 4 else [labels[0], "…", *labels[-2:]]) or "pass"
+        if draft.letters and draft.sink is not None:
+            name = f"dead letters → {draft.sink.label}"
+        taken = sum(other == name or other.startswith(f"{name} #") for other in names)
+        names.append(name if not taken else f"{name} #{taken + 1}")
+    return names
