@@ -14,6 +14,7 @@ from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.turn import Turn
+from streamflow.engine.watermarks import Watermarks
 from streamflow.model.batches import Batch
 from streamflow.model.errors import FlowError
 from streamflow.model.markers import Barrier, EndOfStream, Idle, Marker, Watermark
@@ -28,12 +29,11 @@ class FanInStage(Stage):
         self._arrivals: deque[int] = deque()
         self._held: deque[int] = deque()
         self._arrived: asyncio.Future[None] | None = None
-        self._watermarks: dict[int, float | None] = {}
-        self._watermark = float("-inf")
 
     def listen(self) -> None:
         """Begin to note which edge something arrives on."""
         self.alignment = Alignment(len(self.inputs))
+        self.watermarks = Watermarks(len(self.inputs))
         for port, channel in enumerate(self.inputs):
             channel.on_arrival = self._noting(port)
 
@@ -88,31 +88,25 @@ class FanInStage(Stage):
 
     async def _heed(self, port: int, marker: Marker) -> None:
         barrier: Barrier | None = None
+        time: Marker | None = None
         if isinstance(marker, EndOfStream):
             self.failed_above = self.failed_above or marker.failed
             barrier = self.alignment.end(port)
-            self._watermarks[port] = None
+            time = self.watermarks.end(port)
             await self.ended(port)
-            self._advance()
         elif isinstance(marker, Barrier):
             barrier = self.alignment.deliver(port, marker)
-        elif isinstance(marker, (Watermark, Idle)):
-            self._watermarks[port] = marker.time if isinstance(marker, Watermark) else None
-            self._advance()
+        elif isinstance(marker, Watermark):
+            time = self.watermarks.advance(port, marker.time)
+        elif isinstance(marker, Idle):
+            time = self.watermarks.idle(port)
         else:
             await self.pass_on(marker)
+        if time is not None:
+            self.outlet.mark(time)
         if barrier is not None:
             await self.checkpoint(barrier)
             self.release()
-
-    def _advance(self) -> None:
-        """Hand on the least watermark of the inputs that have not ended and do not wait for the outside world."""
-        if len(self._watermarks) < len(self.inputs):
-            return
-        known = [time for time in self._watermarks.values() if time is not None]
-        if known and min(known) > self._watermark:
-            self._watermark = min(known)
-            self.outlet.mark(Watermark(self._watermark))
 
     @abstractmethod
     async def take(self, port: int, batch: Batch) -> None:
