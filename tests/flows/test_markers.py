@@ -64,8 +64,9 @@ async def say(handle: Run, inbox: sf.Inbox[int], items: range, marker: Marker) -
     (source,) = (one for one in sources(handle) if one.planned.source is inbox)
     for item in items:
         await inbox.send(item)
-    while source.ledger.received <= items[-1] or source.ledger.state != "starved":
-        await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
+    assert source.ledger.received == items[-1] + 1
+    assert source.ledger.state == "starved"
     source.outlet.mark(marker)
 
 
