@@ -31,7 +31,7 @@ from streamflow.metrics.report import RunReport
 from streamflow.model import events
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, RunCancelled
-from streamflow.model.markers import Barrier, LatencyProbe
+from streamflow.model.markers import Barrier, Commit, LatencyProbe
 from streamflow.model.statistics import RunStatistics
 
 State = Literal["opening", "running", "paused", "draining", "cancelling", "finished", "drained", "cancelled", "failed"]
@@ -155,22 +155,15 @@ class Run:
         return self.report
 
     async def checkpoint(self) -> Checkpoint:
-        """Send a barrier through the flow; return what every stage remembered when it passed, once all have.
+        """Send a barrier through the flow; return what every stage remembered when it passed, once all have committed.
 
         Raises FlowError if the run ends before.
         """
         await self._until_open()
-        if self._task.done() or self.state in ("cancelling", "draining"):
+        if self.report is not None or self.state in ("cancelling", "draining"):
             raise FlowError(f"checkpoint(): the run is {self.state}; there is nothing to take one of")
-        alive = [stage for stage in self._wiring.stages if stage.task is not None and not stage.task.done()]
-        epoch, future = self._checkpoints.begin(stage.name for stage in alive)
-        for source in self._sources():
-            source.inject(Barrier(epoch))
-        checkpoint = await future
-        for stage in alive:
-            if stage.writer is not None:
-                await stage.writer.commit(epoch)
-        self._tell(events.CheckpointCommitted(epoch=epoch))
+        checkpoint = await self._checkpoints.take(self._wiring.stages)
+        self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
 
     def statistics(self) -> RunStatistics:
@@ -266,8 +259,15 @@ class Run:
             self._stage_failed(stage, error)
         finally:
             await self._ends.close_reader(stage.planned.index)
-            if self._error is None and self._asked != "cancelled":
-                self._checkpoints.stage_ended(stage.name)
+            await self._tell_checkpoints(stage)
+
+    async def _tell_checkpoints(self, stage: Stage) -> None:
+        if self._error is not None or self._asked == "cancelled":
+            return
+        try:
+            await self._checkpoints.stage_ended(stage)
+        except Exception as error:
+            self._stage_failed(stage, error)
 
     @staticmethod
     def _stage_was_cancelled(stage: Stage) -> bool:
@@ -382,9 +382,9 @@ class Run:
 
     # -- what stages tell -----------------------------------------------------------------------------------------
 
-    def acknowledge(self, stage: Stage, epoch: int, parts: Mapping[str, Any]) -> None:
-        """Take a stage's part of a checkpoint."""
-        self._checkpoints.acknowledge(stage.name, epoch, parts)
+    def acknowledge(self, stage: Stage, marker: Barrier | Commit, parts: Mapping[str, Any]) -> None:
+        """Take a stage's answer to a checkpoint."""
+        self._checkpoints.acknowledge(stage, marker, parts)
 
     def probe_arrived(self, probe: LatencyProbe) -> None:
         """Take the time of a latency probe."""

@@ -15,7 +15,7 @@ from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch
 from streamflow.model.failures import DeadLetter
-from streamflow.model.markers import Barrier, EndOfStream, LatencyProbe, Marker
+from streamflow.model.markers import Barrier, Commit, EndOfStream, LatencyProbe, Marker
 from streamflow.model.policies import DeadLetters
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Listener(Protocol):
     """Be told by stages what their run must know."""
 
-    def acknowledge(self, stage: Stage, epoch: int, parts: Mapping[str, Any]) -> None:
-        """Take note that `stage` has its part of checkpoint `epoch`."""
+    def acknowledge(self, stage: Stage, marker: Barrier | Commit, parts: Mapping[str, Any]) -> None:
+        """Take note that `stage` has done what `marker` asked of it."""
 
     def probe_arrived(self, probe: LatencyProbe) -> None:
         """Take note that a latency probe has reached a sink."""
@@ -190,18 +190,32 @@ class Stage(ABC):
             self.listener.probe_arrived(marker)
         elif isinstance(marker, Barrier):
             await self.checkpoint(marker)
+        elif isinstance(marker, Commit):
+            self.listener.acknowledge(self, marker, await self.answer(marker))
         else:
             self.outlet.mark(marker)
 
     async def checkpoint(self, barrier: Barrier) -> None:
         """Take this stage's part of a checkpoint, and let the barrier on."""
-        parts = self.parts()
-        if self.writer is not None:
-            parts[self.planned.keys[-1]] = await self.writer.prepare(barrier.epoch)
-        self.listener.acknowledge(self, barrier.epoch, parts)
+        self.listener.acknowledge(self, barrier, await self.answer(barrier))
         self.outlet.mark(barrier)
         for channel in self.letter_edges:
             channel.mark(barrier)
+
+    async def answer(self, marker: Barrier | Commit) -> dict[str, Any]:
+        """Do what a checkpoint asks of this stage: return its part, the writer's prepared; or let the writer commit."""
+        if isinstance(marker, Commit):
+            assert self.writer is not None
+            await self.writer.commit(marker.epoch)
+            return {}
+        parts = self.parts()
+        if self.writer is not None:
+            parts[self.planned.keys[-1]] = await self.writer.prepare(marker.epoch)
+        return parts
+
+    def inject(self, marker: Marker) -> None:
+        """Hand a marker to this stage alone, behind what already waits for it."""
+        self.inputs[0].mark(marker)
 
     # -- telling --------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,9 @@ class Watchdog:
         return before != self._seen
 
     def waiting(self) -> bool:
-        """Tell whether there is data in the run: queued, or in a stage's hands."""
+        """Tell whether there is data in the run, queued or in a stage's hands, which nobody holds back on purpose."""
+        if any(stage.ledger.state == "throttling" for stage in self._alive()):
+            return False
         queued = any(channel.queued or channel.sending for channel in self._channels)
         return queued or any(stage.ledger.in_flight for stage in self._alive())
 

@@ -26,6 +26,13 @@ class Barrier(Marker):
 
 
 @dataclass(frozen=True, slots=True)
+class Commit(Marker):
+    """Tell a sink that checkpoint `epoch` is whole; it goes to the sink alone, and no further."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Watermark(Marker):
     """Promise that no item with an event time (seconds) below `time` is still to come on this edge."""
 

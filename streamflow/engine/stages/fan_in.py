@@ -96,6 +96,7 @@ class FanInStage(Stage):
             await self.ended(port)
         elif isinstance(marker, Barrier):
             barrier = self.alignment.deliver(port, marker)
+            self.release()
         elif isinstance(marker, Watermark):
             time = self.watermarks.advance(port, marker.time)
         elif isinstance(marker, Idle):
@@ -186,8 +187,12 @@ class ZipStage(FanInStage):
         self._waiting = [deque() for _ in self.inputs]
 
     def wanted(self, port: int) -> bool:
-        """Tell whether `port` may be read: one that is ahead of another waits, so that nothing piles up."""
-        return super().wanted(port) and (not self._waiting[port] or self.inputs[port].marker_first())
+        """Tell whether `port` may be read: one that is ahead of another waits, so that nothing piles up.
+
+        Not while a checkpoint holds another: then everything up to this one's barrier must come, to be part of it.
+        """
+        ahead = self._waiting[port] and not self.alignment.held
+        return super().wanted(port) and (not ahead or self.inputs[port].marker_first())
 
     async def take(self, port: int, batch: Batch) -> None:
         """Join as many as there are on every input."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from streamflow.engine.failures import explain_failure
 from streamflow.engine.stages.fused import FusedStage
 from streamflow.model.batches import Located, Origin
 from streamflow.model.interfaces import Block, PullReader, Reader
-from streamflow.model.markers import Barrier, LatencyProbe
+from streamflow.model.markers import LatencyProbe, Marker
 from streamflow.model.positions import Position
 
 READ_LIMIT = 2048
@@ -40,7 +41,8 @@ class SourceStage(FusedStage):
         self._has_rest: bool | None = None
         self._waiting = False
         self._interrupted = False
-        self._barriers: list[Barrier] = []
+        self._injected: deque[Marker] = deque()
+        self._ended_at: Position | None = None
         self._probed = 0.0
 
     async def work(self) -> None:
@@ -70,8 +72,8 @@ class SourceStage(FusedStage):
         await self.finish()
 
     async def _before_read(self) -> None:
-        while self._barriers:
-            await self.checkpoint(self._barriers.pop(0))
+        while self._injected:
+            await self.pass_on(self._injected.popleft())
         # A source that never waits must not hold the loop: pulling counts as work like any other.
         worked = True
         while self.turn.spent():
@@ -149,9 +151,9 @@ class SourceStage(FusedStage):
         if not self.gates:
             self._opened.set()
 
-    def inject(self, barrier: Barrier) -> None:
-        """Send a barrier from here at the next moment between two reads, which may be now."""
-        self._barriers.append(barrier)
+    def inject(self, marker: Marker) -> None:
+        """Send a marker from here at the next moment between two reads, which may be now."""
+        self._injected.append(marker)
         self.interrupt()
 
     def _probe(self, began: float) -> None:
@@ -165,9 +167,15 @@ class SourceStage(FusedStage):
         else:
             self.listener.probe_arrived(probe)
 
+    def close(self) -> None:
+        """Remember where the reader stands, which will be closed: a checkpoint may still ask."""
+        self._ended_at = self.reader.position()
+        super().close()
+
     def parts(self) -> dict[str, Any]:
         """Return the source's position and the states of the operators."""
-        return {self.planned.keys[0]: self.reader.position(), **super().parts()}
+        position = self.reader.position() if self._ended_at is None else self._ended_at
+        return {self.planned.keys[0]: position, **super().parts()}
 
     async def restore_parts(self, parts: Mapping[str, Any]) -> None:
         """Seek the position, and set the states of the operators."""

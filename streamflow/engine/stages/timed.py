@@ -163,7 +163,7 @@ class ThrottleStage(TimedStage):
         items = batch.items
         while items:
             now = loop.time()
-            while self._passed and self._passed[0] <= now - self.operator.per:
+            while self._passed and self._passed[0] + self.operator.per <= now:
                 self._passed.popleft()
             free = self.operator.count - len(self._passed)
             if free:
@@ -173,8 +173,21 @@ class ThrottleStage(TimedStage):
                 await self.hand_on(allowed, batch.origin, len(allowed))
             else:
                 self.ledger.state = "throttling"
-                await asyncio.sleep(self._passed[0] + self.operator.per - now)
+                await sleep_until(self._passed[0] + self.operator.per)
                 self.ledger.state = "busy"
+
+
+async def sleep_until(when: float) -> None:
+    """Sleep until the loop's clock shows `when`.
+
+    What sleeps for a difference instead may wake a rounding error too early, and then for ever sleep for nothing.
+    """
+    woken = asyncio.Event()
+    timer = asyncio.get_running_loop().call_at(when, woken.set)
+    try:
+        await woken.wait()
+    finally:
+        timer.cancel()
 
 
 class DebounceStage(TimedStage):

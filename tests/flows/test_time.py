@@ -1,4 +1,4 @@
-"""Operators that keep time, on a virtual clock; barriers and checkpoints through every kind of stage."""
+"""Operators that keep time, on a virtual clock, and questions to an inbox."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
-from streamflow.testing import FaultySource, run
+from streamflow.testing import VirtualLoop, run
 
 
 def now() -> float:
@@ -47,6 +47,28 @@ def test_a_batch_leaves_when_it_is_full_or_its_first_item_has_waited() -> None:
 def test_throttle_lets_so_many_pass_in_any_period() -> None:
     times = [at for at, _ in timed(sf.flow(range(7)).throttle(2, per=1))]
     assert times == [0, 0, 1, 1, 2, 2, 3]
+
+
+@given(st.floats(0, 1e4), st.floats(1e-9, 5))
+def test_throttle_never_wakes_for_nothing(start: float, per: float) -> None:
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        await asyncio.sleep(start)
+        times: list[float] = []
+        await sf.flow(range(7)).throttle(2, per=per).to(lambda _: times.append(loop.time())).run()
+        # A sleep that rounding has cut short would be slept again, at the same time, for ever. (The watch turns, too.)
+        assert loop.turns < 200 + 40 * (loop.time() - start)
+        return times
+
+    times = run(main)
+    assert all(late >= early + per for early, late in zip(times, times[2:], strict=False))
+
+
+def test_a_throttle_that_waits_for_its_time_is_no_standstill(caplog: pytest.LogCaptureFixture) -> None:
+    times = [at for at, _ in timed(sf.flow(range(3)).throttle(1, per=500))]
+    assert times == [0, 500, 1000]
+    assert caplog.records == []
 
 
 def test_debounce_hands_on_what_has_stood_its_time_and_the_last() -> None:
@@ -105,111 +127,6 @@ def test_a_timeout_does_not_count_the_time_of_a_pause() -> None:
 def test_one_item_passes_an_idle_flow_at_once() -> None:
     flow = sf.flow(arriving(1, 3, 3)).map(lambda n: n).buffer().map(lambda n: n).buffer().filter(lambda n: True)
     assert timed(flow) == [(1, 0), (4, 1), (7, 2)]
-
-
-def add(total: int, n: int) -> int:
-    return total + n
-
-
-async def slowly(n: int) -> int:
-    await asyncio.sleep(0.001 * (n % 3))
-    return n
-
-
-def numbers(count: int) -> sf.Flow[int]:
-    """Return a source that can be sought, and gives a few items at a time."""
-    return sf.flow(FaultySource(items=range(count), batch=7, can_seek=True, delay=0.001))
-
-
-SHAPES = {
-    "fused": lambda: numbers(300).map(lambda n: n + 1).scan(add, 0).distinct().batch(7),
-    "edges": lambda: numbers(300).buffer(3).scan(add, 0).buffer(1).skip(10).batch(4),
-    "concurrent": lambda: numbers(300).map(slowly, concurrency=5).scan(add, 0),
-    "unordered": lambda: numbers(300).map(slowly, concurrency=5, ordered=False).map(lambda n: 1).scan(add, 0),
-    "expand": lambda: numbers(100).map(slowly, concurrency=5).flat_map(lambda n: [n] * 3).scan(add, 0),
-    "concat": lambda: sf.concat(numbers(100).map(slowly), numbers(100).map(slowly)).scan(add, 0),
-    "zip": lambda: sf.zip(numbers(200).map(slowly, concurrency=3), numbers(200)).map(sum).scan(add, 0),
-}
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_run_resumed_from_a_checkpoint_writes_what_an_unbroken_one_would(shape: str) -> None:
-    async def main(turns: int) -> None:
-        whole = await SHAPES[shape]().collect()
-        written: list[Any] = []
-        at_barrier: list[int] = []
-        async with SHAPES[shape]().to(noting(written, at_barrier)).start() as handle:
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            checkpoint = await handle.checkpoint()
-            await handle.cancel()
-        rest: list[Any] = []
-        await SHAPES[shape]().to(rest).run(resume=checkpoint)
-        assert written[: at_barrier[0]] + rest == whole
-
-    for turns in (1, 3, 7, 12, 20):
-        run(lambda turns=turns: main(turns))
-
-
-def noting(written: list[Any], at_barrier: list[int]) -> Any:
-    """Return a sink that notes how much it had written when it was asked to prepare."""
-    from dataclasses import dataclass
-
-    from streamflow.model.interfaces import InlineWriter, Sink
-
-    class NotingWriter(InlineWriter[Any]):
-        def put(self, item: Any, /) -> object:
-            return written.append(item)
-
-        async def prepare(self, epoch: int) -> int:
-            at_barrier.append(len(written))
-            return len(written)
-
-    @dataclass(frozen=True, kw_only=True)
-    class Noting(Sink[Any]):
-        @property
-        def inline(self) -> bool:
-            return True
-
-        async def open(self, bounded: bool) -> NotingWriter:
-            return NotingWriter()
-
-    return Noting()
-
-
-def test_every_stage_takes_its_part_of_a_checkpoint_exactly_once() -> None:
-    async def main() -> None:
-        left, right = sf.flow(sf.inbox(5)).branch(lambda n: n % 2)
-        flow = sf.merge(left.map(slowly, concurrency=3), right.batch(3, within=1).unbatch(), sf.flow(sf.inbox(2)))
-        async with flow.throttle(5).debounce(0.1).to(None).start() as handle:
-            first, second = await handle.checkpoint(), await handle.checkpoint()
-            assert (first.epoch, second.epoch) == (1, 2)
-            assert len({key for stage in handle.plan.stages for key in stage.keys}) == sum(
-                len(s.keys) for s in handle.plan.stages
-            )
-            assert {"inbox", "inbox #2", "Null"} <= set(first.parts)
-            await handle.cancel()
-
-    run(main)
-
-
-def test_a_partial_batch_is_state_and_a_barrier_does_not_flush_it() -> None:
-    async def main() -> None:
-        inbox = sf.inbox(10)
-        out: list[list[int]] = []
-        async with sf.flow(inbox).batch(3, within=1000).to(out).start() as handle:
-            await inbox.send(1)
-            await inbox.send(2)
-            await asyncio.sleep(1)
-            checkpoint = await handle.checkpoint()
-            assert out == []
-            assert (1, 2) in checkpoint.parts.values()
-            await inbox.send(3)
-            await asyncio.sleep(1)
-            assert out == [[1, 2, 3]]
-            await handle.drain()
-
-    run(main)
 
 
 @settings(max_examples=25)
