@@ -58,7 +58,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self.state: State = "opening"
-        self._opening = True
+        self._opening = False
         self._on_event = on_event
         loop = asyncio.get_running_loop()
         self._clock = RunClock(loop)
@@ -208,10 +208,8 @@ class Run:
     async def _live(self) -> None:
         """Open, run, complete or undo, close: the whole life, in a task that nobody else cancels."""
         try:
-            try:
-                await self._wiring.open(self._resume)
-            finally:
-                self._opening = False
+            if self._asked is None:  # a run may be stopped before it has begun
+                await self._open()
             if self._asked is None:
                 self.state = "running"
                 self._tell(events.RunStarted(stages=tuple(stage.name for stage in self._wiring.stages)))
@@ -231,6 +229,13 @@ class Run:
             self.report = RunReport(self.state, self.statistics())
             self._let_go()
             self._tell(events.RunEnded(state=self.state, report=self.report))
+
+    async def _open(self) -> None:
+        self._opening = True
+        try:
+            await self._wiring.open(self._resume)
+        finally:
+            self._opening = False
 
     async def _run_stages(self) -> None:
         watch = asyncio.create_task(self._watch(), name="streamflow watch")

@@ -362,3 +362,48 @@ def test_cancelled_at_any_await_nothing_is_left(kind: str, at: Any) -> None:
         steps += 1
         assert not outcome.swallowed, outcome
     assert steps > 1
+
+
+@pytest.mark.parametrize("gear", ["cancel", "drain"])
+def test_a_run_may_be_stopped_before_it_has_begun(gear: str) -> None:
+    async def main() -> None:
+        source, sink = FaultySource(items=[1]), FaultySink()
+        async with no_leaks():
+            handle = sf.flow(source).to(sink).start()
+            report = await (handle.cancel() if gear == "cancel" else handle.drain())
+            assert report.state == handle.state == ("cancelled" if gear == "cancel" else "drained")
+        assert source.log.calls == sink.log.calls == []
+
+    run(main)
+
+
+@pytest.mark.parametrize("method", ["abort", "close"])
+def test_a_sink_that_raises_cancelled_error_while_it_closes_fails_the_run_and_ends_it(method: str) -> None:
+    async def main() -> None:
+        sink, other = FaultySink(fail_in=method, error=asyncio.CancelledError), FaultySink(name="other")
+        endless = sf.flow(FaultySource(items=[1], endless=True))
+        handle = sf.together(endless.to(sink), endless.to(other)).start()
+        await asyncio.sleep(1)
+        with pytest.raises(asyncio.CancelledError):
+            await handle.cancel()
+        assert handle.state == "failed"
+        other.log.check()
+        sink.log.check()
+
+    run(main)
+
+
+def test_closing_after_a_failed_start_is_not_cut_short_by_a_cancellation() -> None:
+    async def main() -> None:
+        opened = FaultySource(items=[1], name="opened", hang_in="close", times=1)
+        broken = FaultySource(fail_in="open", name="broken")
+        handle = sf.merge(sf.flow(opened), sf.flow(broken)).to(None).start()
+        await asyncio.sleep(1)  # one is being closed, and takes its time
+        with pytest.raises(sf.FlowHung, match="did not end"):
+            await handle.cancel(timeout=5)
+        assert opened.log.methods()[-1] == "close"
+        assert opened.log.cancelled == 0
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()  # what the run would not do for us
+
+    run(main)
