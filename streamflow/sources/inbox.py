@@ -80,8 +80,11 @@ class Inbox(Source[T]):
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._asked.add(answer)
         answer.add_done_callback(self._asked.discard)
-        await self.send(Question(item, answer))  # type: ignore[arg-type]  # unpacked when it is read
-        return await answer
+        try:
+            await self.send(Question(item, answer))  # type: ignore[arg-type]  # unpacked when it is read
+            return await answer
+        finally:
+            answer.cancel()  # nobody waits for it any more, if the question was not even sent
 
     @property
     def answers(self) -> Sink[Any]:

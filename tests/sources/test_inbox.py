@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from streamflow.model.errors import FlowError, InboxClosed, InboxFull
 from streamflow.sources.inbox import Inbox
+from streamflow.testing import virtual_clock as virtual
 
 
 async def settle():
@@ -209,3 +210,22 @@ def test_a_promised_place_that_is_given_up_wakes_the_reader_of_a_closed_inbox():
         await reader.close()
 
     asyncio.run(main())
+
+
+def test_a_question_that_could_not_be_asked_leaves_nothing_behind():
+    async def main():
+        inbox = Inbox(1)
+        inbox.send_nowait(1)
+        asking = [asyncio.create_task(inbox.ask(n)) for n in range(3)]
+        await asyncio.sleep(1)
+        asking[0].cancel()
+        await asyncio.sleep(1)
+        inbox.close()
+        results = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(one) for one in results] == [asyncio.CancelledError, InboxClosed, InboxClosed]
+        with pytest.raises(InboxClosed):
+            await inbox.ask(4)
+        await asyncio.sleep(1)
+        assert inbox.answers.asked == set()
+
+    virtual.run(main)

@@ -162,6 +162,7 @@ class ThrottleStage(TimedStage):
         loop = asyncio.get_running_loop()
         items = batch.items
         while items:
+            self.ledger.in_flight = len(items)
             now = loop.time()
             while self._passed and self._passed[0] + self.operator.per <= now:
                 self._passed.popleft()
