@@ -26,7 +26,6 @@ DAY = 86_400.0
 _LOOK = 0.001  # real seconds of one look outside, where somebody might call in
 _LONG_LOOK = 0.05  # the same where somebody certainly will: the select returns at once when they do
 _LOOKS = 3  # quiet looks in a row before time may go on: a thread that waits for the GIL looks idle in the first
-_RESOLUTION = time.get_clock_info("monotonic").resolution
 
 
 class LoopDeadlock(StreamflowError):  # named like FlowDeadlock
@@ -58,6 +57,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._expected: dict[object, str] = {}
         self._pooled = False
         super().__init__(_VirtualSelector(self, patience))
+        self._set_resolution()
 
     def time(self) -> float:
         """Return the virtual seconds since the loop was made."""
@@ -124,9 +124,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise LoopDeadlock(self._report("no callback is ready, no timer is set, nobody outside is expected"))
         if when > self._horizon:
             raise LoopDeadlock(self._report(f"nothing but timers is left before the horizon of {self._horizon:,.0f} s"))
-        # asyncio fires what is due before `time() + resolution`. Past half a virtual year that sum is
-        # `time()` again, and a loop exactly at its next timer would stand there for ever.
-        self._now = max(self._now, when if when + _RESOLUTION > when else math.nextafter(when, math.inf))
+        self._now = max(self._now, when)
+        self._set_resolution()
+
+    def _set_resolution(self) -> None:
+        # asyncio fires what is due before `time() + resolution`: here exactly what is due now. A timer that fires
+        # earlier finds that it is not time yet, is set again, and fires again, at the same time, for ever.
+        self._clock_resolution = math.ulp(self._now)
 
     def _report(self, reason: str) -> str:
         lines = [f"nothing can ever move again at virtual time {self._now:,.3f} s: {reason}"]

@@ -15,6 +15,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamflow.testing import LoopDeadlock, VirtualLoop, explore, hold, run, virtual_clock
 
@@ -450,3 +452,19 @@ def test_signals_are_delivered() -> None:
         return "got it"
 
     assert run(main) == "got it"
+
+
+@given(st.floats(0, 1e4), st.floats(0, 2e-9))
+def test_no_timer_fires_before_its_time(start: float, later: float) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        fired: list[tuple[float, float]] = []
+        ended = asyncio.Event()
+        for when in (start, start + later):
+            loop.call_at(when, lambda when=when: fired.append((when, loop.time())))
+        loop.call_at(start + 1, ended.set)
+        await ended.wait()
+        assert all(at == when for when, at in fired)
+        assert len(fired) == 2
+
+    run(main)

@@ -83,7 +83,7 @@ class ConcurrentStage(Stage):
             try:
                 async with asyncio.TaskGroup() as group:
                     self._group = group
-                    emitter = group.create_task(self._emit())
+                    emitter = group.create_task(self._emit_to_the_end())
                     try:
                         await self._read()
                         await emitter
@@ -146,7 +146,7 @@ class ConcurrentStage(Stage):
 
     def _wake_workers(self) -> None:
         """Let idle workers go on, and start new ones, as far as there is work and room."""
-        if self.order.fenced:
+        if self.order.fenced or not self._taking:
             return
         there = length_hint(self._items) + self.inputs[0].queued
         wanted = min(there, self._ceiling - self._taken, self.limit - self.calls_under_way)
@@ -259,6 +259,12 @@ class ConcurrentStage(Stage):
                 break
             origin = candidate
         return origin.span() if origin is not None else None
+
+    async def _emit_to_the_end(self) -> None:
+        try:
+            await self._emit()
+        finally:
+            self._taking = False  # whatever has ended it: nothing that is begun now could leave
 
     async def _emit(self) -> None:
         """Hand on what may leave, as one batch a wake-up, until the end has left."""
