@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -25,6 +26,7 @@ TEMPORARY = (".*.part", ".*.part.*")
 SEGMENTS = ("psm_*", "streamflow*", "sf_*", "sf-*")
 
 _SHARED_MEMORY = Path("/dev/shm")
+_LOOKS, _BETWEEN_LOOKS = 3, 0.01
 _DESCRIPTORS = Path("/dev/fd")
 _OF_PYTHON = ("resource_tracker", "multiprocessing.forkserver")  # started once, kept by Python until it exits
 
@@ -178,14 +180,21 @@ def _segments() -> Iterator[tuple[Hashable, str]]:
 def _of_others(kind: str, name: str) -> bool:
     """Tell whether a segment belongs to another living process, or is gone: the folder is the whole machine's.
 
-    Its name may hold its owner's pid, or its owner has it mapped. One that nobody has is taken for ours.
+    Its name may hold its owner's pid, or its owner has it mapped. One that nobody has is taken for ours, but looked
+    at again: its owner may just be making or removing it.
     """
     if kind != "shared memory":
         return False
     ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
     named = {int(digits) for digits in re.findall(r"(?<![0-9a-z])\d{2,9}(?![0-9a-z])", name)}
-    owners = {pid for pid in named if psutil.pid_exists(pid)} or _mapped_by(name)
-    return bool(owners and not owners & ours) or not (_SHARED_MEMORY / name).exists()
+    for _ in range(_LOOKS):
+        owners = {pid for pid in named if psutil.pid_exists(pid)} or _mapped_by(name)
+        if owners:
+            return not owners & ours
+        if not (_SHARED_MEMORY / name).exists():
+            return True
+        time.sleep(_BETWEEN_LOOKS)
+    return False
 
 
 def _mapped_by(name: str) -> set[int]:
