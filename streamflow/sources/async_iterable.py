@@ -83,7 +83,6 @@ class AsyncReader(Reader[T]):
         self._items: deque[T] = deque()
         self._wanted = 0
         self._draining = False
-        self._closing = False
         self._error: BaseException | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._demand: asyncio.Future[None] | None = None
@@ -92,7 +91,7 @@ class AsyncReader(Reader[T]):
     async def read(self, limit: int) -> Sequence[T] | None:
         """Wait for the first item, and return it with those that came right after it."""
         while not self._items:
-            if self._draining or (self._pump is not None and self._pump.done()):
+            if self._pump.done() if self._pump is not None else self._draining:
                 self._raise_error()
                 return None
             self._ask(limit)
@@ -111,19 +110,23 @@ class AsyncReader(Reader[T]):
         self._index = self._skip = position.index or 0
 
     def drain(self) -> bool:
-        """Ask for nothing more; what has come is still to be read."""
-        self._draining = True
-        return bool(self._items)
+        """Interrupt the iterator, which may give an item all the same; what has come is still to be read."""
+        self._stop()
+        return self._pump is not None
 
     async def close(self) -> None:
         """Cancel what the iterator waits for, and close it, in its own task; raise what it raises then."""
         pump = self._pump
         if pump is None:
             return
-        self._draining = self._closing = True
-        pump.cancel()
+        self._stop()
         await asyncio.wait([pump])
         self._raise_error()
+
+    def _stop(self) -> None:
+        if self._pump is not None and not self._draining:
+            self._pump.cancel()
+        self._draining = True
 
     def _ask(self, limit: int) -> None:
         self._wanted = limit
@@ -156,7 +159,7 @@ class AsyncReader(Reader[T]):
         try:
             await self._gather()
         except BaseException as error:
-            if not (self._closing and isinstance(error, asyncio.CancelledError)):
+            if not (self._draining and isinstance(error, asyncio.CancelledError)):
                 self._error = error
         try:
             await self._awaited.close()

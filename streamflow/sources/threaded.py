@@ -60,6 +60,7 @@ class ThreadReader(Reader[T]):
         self._items: deque[T] = deque()
         self._room = 0
         self._stopping = False
+        self._deadline = 0.0
         self._ended = False
         self._error: BaseException | None = None
         #: Where the thread stood when it was given up, or None.
@@ -71,10 +72,14 @@ class ThreadReader(Reader[T]):
         while True:
             with self._changed:
                 batch = self._take(limit)
-                if batch or self._ended or self._stopping:
+                if batch or self._ended or (self._stopping and self._time_left() <= 0):
                     break
-                self._arrival = self._loop.create_future()
-            await self._arrival
+                arrival = self._arrival = self._loop.create_future()
+            if self._stopping:
+                # The deadline is one of real time: a virtual loop may come back from this at once.
+                await asyncio.wait([arrival], timeout=self._time_left())
+            else:
+                await arrival
         if batch:
             return batch
         error, self._error = self._error, None
@@ -93,9 +98,9 @@ class ThreadReader(Reader[T]):
         self._index = self._skip = position.index or 0
 
     def drain(self) -> bool:
-        """Stop the thread after the item it waits for; what it has pulled is still to be read."""
+        """Stop the thread after the item it waits for, which is still to be read if it comes within `GRACE`."""
         self._stop()
-        return bool(self._items)
+        return self._thread is not None
 
     async def close(self) -> None:
         """Wait for the thread to end, but not for ever."""
@@ -103,14 +108,12 @@ class ThreadReader(Reader[T]):
         thread = self._thread
         if thread is None:
             return
-        deadline = time.monotonic() + GRACE
-        while not self._ended and (left := deadline - time.monotonic()) > 0:
+        while not self._ended and (left := self._time_left()) > 0:
             with self._changed:
-                self._arrival = self._loop.create_future()
+                arrival = self._arrival = self._loop.create_future()
                 if self._ended:
                     break
-            # The deadline is one of real time: a virtual loop may come back from this at once.
-            await asyncio.wait([self._arrival], timeout=left)
+            await asyncio.wait([arrival], timeout=left)
         if self._ended:
             thread.join()
         else:
@@ -137,8 +140,13 @@ class ThreadReader(Reader[T]):
 
     def _stop(self) -> None:
         with self._changed:
-            self._stopping = True
+            if not self._stopping:
+                self._stopping = True
+                self._deadline = time.monotonic() + GRACE
             self._changed.notify()
+
+    def _time_left(self) -> float:
+        return self._deadline - time.monotonic()
 
     def _abandon(self, thread: threading.Thread) -> None:
         frame = sys._current_frames().get(thread.ident or 0)

@@ -114,13 +114,41 @@ def test_closing_interrupts_a_waiting_generator_and_closes_it_in_its_own_task():
         await asyncio.sleep(0)
         reading.cancel()
         await asyncio.wait([reading])
-        assert not reader.drain()
+        assert reader.drain()
+        assert await reader.read(10) is None
         await reader.close()
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
     gc.collect()
     assert log == [True]
+
+
+def test_an_item_that_the_iterator_had_received_when_it_was_drained_is_not_lost():
+    async def client():
+        yield 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            yield 2  # it had come already
+        yield 3
+
+    async def main():
+        reader = await AsyncIterable(client()).open()
+        assert list(await reader.read(10)) == [1]
+        reading = asyncio.ensure_future(reader.read(10))
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        found = []
+        more = reader.drain()
+        while more and (batch := await reader.read(10)) is not None:
+            found += batch
+        assert found == [2]
+        await reader.close()
+
+    asyncio.run(main())
 
 
 def test_a_timeout_inside_the_generator_hits_the_generator_only():

@@ -293,6 +293,30 @@ def test_draining_a_thread_delivers_what_it_has_pulled():
     asyncio.run(main())
 
 
+def test_an_item_that_comes_while_a_thread_is_drained_is_not_lost():
+    asked, arrived = threading.Event(), threading.Event()
+
+    def numbers():
+        yield 1
+        asked.set()
+        arrived.wait()
+        yield 2
+        yield 3
+
+    async def main():
+        reader = await Iterable(numbers, on_thread=True).open()
+        found = list(await reader.read(10))
+        await asyncio.to_thread(asked.wait)
+        assert reader.drain()
+        asyncio.get_running_loop().call_soon(arrived.set)
+        while (batch := await reader.read(10)) is not None:
+            found += batch
+        await reader.close()
+        assert found == [1, 2]
+
+    asyncio.run(main())
+
+
 def test_a_thread_that_never_returns_is_given_up_and_named(monkeypatch, caplog):
     monkeypatch.setattr(threaded, "GRACE", 0.01)
     never = threading.Event()
