@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from streamflow.engine.failures import Failures
-from streamflow.engine.stepper import MAX_LETTERS, MAX_OUT
+from streamflow.engine.stepper import FAILURES, MAX_LETTERS, MAX_OUT
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.errors import FlowError
@@ -63,7 +63,11 @@ class Expander:
         while True:
             try:
                 more = self._open_next() if self._children is None else self._pull_children()
-            except Exception as error:
+            except BaseException as error:
+                if not isinstance(error, FAILURES):
+                    self._children = None
+                    self.ledger.failed += 1
+                    raise
                 self._failed(error)
                 more = True
             if not more and self._next >= len(self._items):
@@ -108,7 +112,7 @@ class Expander:
         element = self._items[self._next]
         return element[0] if self._pairs else element
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self._children = None
         index = self._next - 1
         element = self._items[index]
@@ -133,7 +137,7 @@ class Expander:
         self.settle_counts()
         self.ledger.abandoned += self.ledger.in_flight
         self.ledger.in_flight = 0
-        self._items, self._next, self._children = (), 0, None
+        self._items, self._next, self._children, self.origin = (), 0, None, None
         self.hungry = True
 
     def states(self) -> tuple[State | None, ...]:

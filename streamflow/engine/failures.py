@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import time
 from typing import Any
 
 from streamflow.metrics.ledger import Ledger
-from streamflow.model.errors import FlowError
+from streamflow.model.errors import FlowError, ItemCancelled
 from streamflow.model.failures import DeadLetter
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.policies import DeadLetters
@@ -35,6 +36,24 @@ def explain_letter(error: BaseException, item: object) -> None:
         error.add_note(f"while setting aside {item.item!r}, which failed with {item.exception}: {item.message}")
 
 
+def as_failure(error: BaseException, label: str) -> BaseException:
+    """Return `error`, or what stands for one that would be taken for something else on its way to the caller."""
+    if isinstance(error, asyncio.CancelledError):
+        stand_in: Exception = ItemCancelled(label)
+    elif isinstance(error, (StopIteration, StopAsyncIteration)):
+        stand_in = RuntimeError(f"{label}: the function raised {type(error).__name__}")
+    else:
+        return error
+    stand_in.__cause__ = error
+    return stand_in
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether `error` cancels the present task; a CancelledError may as well be a failure of the user's code."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
 class Failures:
     """Apply the error policies of one stage, and gather its dead letters until the driver takes them."""
 
@@ -59,6 +78,7 @@ class Failures:
 
         A FlowError is a mistake in the description, which no policy for items covers.
         """
+        error = as_failure(error, operator.label)
         self.ledger.failed += 1
         policy = operator.errors
         if isinstance(position, Answerable):

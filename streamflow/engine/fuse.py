@@ -30,6 +30,8 @@ Emit = Callable[[Any], object] | None
 #: What the words in an operator's lines mean.
 _WORDS = {"DROP": ("d{} += 1", "continue"), "KEEP": ("continue",), "STOP": ("d{} += 1", "break")}
 _serial = itertools.count(1)
+#: Of the generated function, before the names it uses: items, emit, counts.
+_PARAMETERS = 3
 
 
 class Program:
@@ -54,7 +56,9 @@ class Program:
     ) -> None:
         self.operators = tuple(operators)
         self.states: tuple[State | None, ...] = tuple(operator.start() for operator in operators)
-        self.calls = tuple(_bound(operator, position) for operator in operators)
+        self.calls = [_proven_later(operator, position) for operator in operators]
+        #: Operators whose function has not returned anything yet: its first result is looked at.
+        self.unproven = [i for i, call in enumerate(self.calls) if isinstance(call, _Unproven)]
         self.position, self.place = position, place
         self.emits, self.takes, self.gives, self.raw = emits, takes, gives, raw
         #: True if what is emitted are lists of received items.
@@ -62,6 +66,7 @@ class Program:
         self.interpreted = _Interpreted(self)
         self.source = ""
         self._lines: tuple[int, ...] = ()
+        self._values: dict[str, Any] = {}
         self.run: Callable[[Iterator[Any], Emit, list[int]], None] = self.interpreted
         if fuse:
             self.source, self._lines = generate(operators, emits=emits, takes=takes, gives=gives, raw=raw)
@@ -96,9 +101,21 @@ class Program:
             here = here.tb_next
         return here
 
+    def prove(self) -> None:
+        """From the next run on, call those functions as they are whose first result was none that must be awaited."""
+        for i in tuple(self.unproven):
+            if self.calls[i].proven:
+                self.calls[i] = self._values[f"f{i}"] = self.calls[i].call
+                self.unproven.remove(i)
+        function: Any = self.run
+        if function is not self.interpreted:
+            # The values of local variables: see `generate`.
+            function.__defaults__ = tuple(self._values[name] for name in self._uses)
+
     def _compile(self) -> Callable[[Iterator[Any], Emit, list[int]], None]:
         filename = f"<streamflow fused {next(_serial)}>"
-        names: dict[str, Any] = {"position": self.position, "place": self.place}
+        names = self._values
+        names |= {"position": self.position, "place": self.place}
         for i, (call, state) in enumerate(zip(self.calls, self.states, strict=True)):
             names[f"f{i}"], names[f"s{i}"] = call, state
             if isinstance(call, InlineCall):
@@ -107,7 +124,8 @@ class Program:
         exec(compile(self.source, filename, "exec"), names)
         # None as the time of change tells linecache that the text is not a file that could be stale.
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
-        function: Callable[[Iterator[Any], Emit, list[int]], None] = names["fused"]
+        function: Callable[[Iterator[Any], Emit, list[int]], None] = names.pop("fused")
+        self._uses = function.__code__.co_varnames[_PARAMETERS : function.__code__.co_argcount]
         # A traceback that is still held shows the source, also after the run; with the last of them it goes.
         weakref.finalize(function.__code__, linecache.cache.pop, filename, None)
         return function
@@ -169,19 +187,8 @@ class _Interpreted:
         self.at: tuple[int, Any, Any] = (-1, None, None)
 
     def __call__(self, items: Iterator[Any], emit: Emit, counts: list[int]) -> None:
-        self._loop(items, emit, counts, self.program.calls)
-
-    def probe(self, items: Iterator[Any], emit: Emit, counts: list[int]) -> None:
-        """Run with each result checked: a plain function that returns an awaitable fails, naming the fix."""
-        checked = tuple(
-            _checked(call, operator) for call, operator in zip(self.program.calls, self.program.operators, strict=True)
-        )
-        self._loop(items, emit, counts, checked)
-        self.at = (-1, None, None)
-
-    def _loop(self, items: Iterator[Any], emit: Emit, counts: list[int], calls: Sequence[Any]) -> None:
         program = self.program
-        steps = list(zip(program.operators, program.states, calls, strict=True))
+        steps = list(zip(program.operators, program.states, program.calls, strict=True))
         for n, item in enumerate(items, 1):
             counts[-1] += program.raw
             x, p = item if program.takes == "pair" else (item, None)
@@ -214,19 +221,28 @@ def _bound(operator: ElementOperator, position: Callable[[], Any]) -> Any:
     return call
 
 
-def _checked(call: Any, operator: ElementOperator) -> Any:
-    if call is None:
-        return None
+class _Unproven:
+    """Call a plain function until it has returned once: one that returns an awaitable fails, naming the fix."""
 
-    def checking(*arguments: Any) -> Any:
-        result = call(*arguments)
-        if inspect.isawaitable(result):
+    def __init__(self, call: Callable[..., Any], operator: ElementOperator) -> None:
+        self.call = call
+        self.proven = False
+        self._operator = operator
+
+    def __call__(self, *arguments: Any) -> Any:
+        result = self.call(*arguments)
+        if not self.proven and inspect.isawaitable(result):
             if inspect.iscoroutine(result):
                 result.close()
             raise FlowError(
-                f"{operator.label}: the plain function {name_of(call)} returned an awaitable, which nobody would "
-                f"await. Make it `async def` (a lambda cannot be), or give the async function itself"
+                f"{self._operator.label}: the plain function {name_of(self._operator.function or self.call)} returned "
+                f"an awaitable, which nobody would await. Make it `async def` (a lambda cannot be), or give the async "
+                f"function itself"
             )
+        self.proven = True
         return result
 
-    return checking
+
+def _proven_later(operator: ElementOperator, position: Callable[[], Any]) -> Any:
+    call = _bound(operator, position)
+    return call if call is None or isinstance(call, InlineCall) else _Unproven(call, operator)

@@ -69,7 +69,6 @@ class Run:
         self._durations = Durations()
         self._sampler = Sampler()
         self._began = perf_counter()
-        self._elapsed: float | None = None
         self._error: BaseException | None = None
         self._more_errors = 0
         self._asked: State | None = None
@@ -129,7 +128,7 @@ class Run:
 
         After `timeout` seconds the run is cancelled instead. Raises the user's error if the run failed.
         """
-        if not self._task.done():
+        if not self._task.done() and self._asked != "cancelled":
             await self.resume()
             self.state = "draining"
             self._asked = "drained"
@@ -167,11 +166,13 @@ class Run:
         return checkpoint
 
     def statistics(self) -> RunStatistics:
-        """Return the figures as they are now."""
+        """Return the figures as they are now, or as they were at the end."""
+        if self.report is not None:
+            return self.report.statistics
         self._settle_counts()
         return RunStatistics(
             state=self.state,
-            elapsed=self._elapsed if self._elapsed is not None else perf_counter() - self._began,
+            elapsed=perf_counter() - self._began,
             stages=tuple(stage.ledger.statistics() for stage in self._wiring.stages),
             edges=tuple(channel.statistics() for channel in self._wiring.channels),
             latency=self._durations.latency(),
@@ -200,7 +201,7 @@ class Run:
             await self.wait()
 
     def __repr__(self) -> str:
-        moved = sum(stage.ledger.received for stage in self._wiring.stages if isinstance(stage, SourceStage))
+        moved = sum(stage.received for stage in self.statistics().stages if stage.kind == "source")
         return f"<Run {self.state}: {len(self.plan.stages)} stages, {moved:,} items in>"
 
     # -- living ---------------------------------------------------------------------------------------------------
@@ -223,10 +224,10 @@ class Run:
             self._note_error(error)
         finally:
             await self._ends.close()
-            self._elapsed = perf_counter() - self._began
             self._measure(0.0)
             self.state = self._final_state()
             self.report = RunReport(self.state, self.statistics())
+            self._wiring.dismantle()
             self._let_go()
             self._tell(events.RunEnded(state=self.state, report=self.report))
 

@@ -6,6 +6,7 @@ Both drivers pump the same stepper: the stage loop between two awaits, and the p
 from __future__ import annotations
 
 import operator as operators_of_python
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from time import perf_counter
@@ -18,6 +19,8 @@ from streamflow.model.batches import Batch, Origin
 from streamflow.model.interfaces import Block, State
 from streamflow.model.positions import Known, Place, Where, resolved
 
+#: What may be an item's failure; a CancelledError is one where nothing is awaited.
+FAILURES = (Exception, CancelledError)
 #: Results that a step gathers before it returns, so that a large expansion is handed on in pieces.
 MAX_OUT = 2048
 #: Dead letters that a step gathers before it returns.
@@ -51,7 +54,6 @@ class Stepper:
         self._batch: Sequence[Any] | Block = ()
         self._total = self._done = self._base = 0
         self._cost = SLICE
-        self._probed = False
         self.countdown = program.countdown
         self._exact = exact
 
@@ -106,22 +108,25 @@ class Stepper:
     def _run(self, size: int) -> None:
         """Run one slice, up to the first item that fails."""
         program, counts = self.program, self._counts
-        run = program.run if self._probed else program.interpreted.probe
-        self._probed = True
         seen = counts[-1]
         try:
-            run(islice(self._items, size), self._emit, counts)
-        except Exception as error:
+            program.run(islice(self._items, size), self._emit, counts)
+        except BaseException as error:
             if program.raw:
                 self._note_raw(counts[-1] - seen, more=True)
             else:
                 self._done = self._consumed()
+            if not isinstance(error, FAILURES):
+                self.ledger.failed += 1
+                raise
             self._failed(error)
         else:
             if program.raw:
                 self._note_raw(counts[-1] - seen, more=counts[-1] - seen == size)
             else:
                 self._done += size
+        if program.unproven:
+            program.prove()
 
     def _note_raw(self, count: int, *, more: bool) -> None:
         self.ledger.received += count
@@ -129,8 +134,6 @@ class Stepper:
         self._total = self._done + more
 
     def _slice(self) -> int:
-        if not self._probed:
-            return 1
         size = max(1, min(int(SLICE / self._cost), MAX_OUT))
         # No function is called for an item that `take` would not let through.
         return size if self.countdown is None else max(1, min(size, self.countdown.left))
@@ -152,11 +155,17 @@ class Stepper:
                 # What could not even be framed comes after the records of its block, and counts as one more.
                 self.ledger.received += 1
                 self._blame(batch.broken, 0, batch.broken.record, self._done, batch.position(self._done))
+        origin = self.origin
+        self._let_go()
+        if self.program.gives == "item":
+            self.origin = origin
+
+    def _let_go(self) -> None:
+        """Hold on to nothing that was fed: somebody may wait for the end of what was dropped."""
         self.hungry = True
         self._items = iter(())
         self._batch = ()
-        if self.program.gives == "pair":
-            self.origin = None
+        self.origin = None
 
     def _finish_early(self) -> None:
         if not self.program.raw:
@@ -186,7 +195,7 @@ class Stepper:
             return self.origin.locate(self.origin.first + index)
         return self.origin.span()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         at, item, position = self.program.blame(error)
         index = self._done - 1
         if at == 0 and isinstance(self._batch, Block) and not item.strip():
@@ -195,7 +204,7 @@ class Stepper:
             return
         self._blame(error, at, item, index, position or self._position_of(index))
 
-    def _blame(self, error: Exception, at: int, item: Any, index: int, position: Where) -> None:
+    def _blame(self, error: BaseException, at: int, item: Any, index: int, position: Where) -> None:
         if not self.program.operators:
             raise error
         self.failures.take(error, self.program.operators[at], item, self._base + index, position)
@@ -236,7 +245,7 @@ class Stepper:
     def close(self) -> None:
         """Give up what was fed and not processed."""
         self.ledger.abandoned += self._left()
-        self.hungry = True
+        self._let_go()
         self.settle_counts()
 
     def states(self) -> tuple[State | None, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +25,7 @@ from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.interfaces import InlineWriter
-from streamflow.operators.callables import is_async
+from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
@@ -61,6 +60,11 @@ class Wiring:
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
+
+    def dismantle(self) -> None:
+        """Let go of everything: who keeps the handle of a run that is over keeps none of its items."""
+        self.stages = []
+        self.channels = []
 
     # -- stages ---------------------------------------------------------------------------------------------------
 
@@ -179,7 +183,7 @@ class Wiring:
 def awaits(operator: FlatMap) -> bool:
     """Tell whether a `flat_map` must be awaited."""
     call = operator.call
-    return call is not None and (is_async(call) or inspect.isasyncgenfunction(call))
+    return call is not None and (is_async(call) or gives_async_items(call))
 
 
 def make_stepper(

@@ -39,16 +39,15 @@ def as_source(source: object) -> Source[Any]:
 
 
 def _from_factory(factory: Any) -> Source[Any]:
-    import inspect
-
+    from streamflow.operators.callables import gives_async_items, is_async, name_of
     from streamflow.sources.async_iterable import AsyncIterable as AsyncSource
     from streamflow.sources.iterable import Iterable as IterableSource
 
-    if inspect.isasyncgenfunction(factory):
+    if gives_async_items(factory):
         return AsyncSource(factory)
-    if inspect.iscoroutinefunction(factory):
+    if is_async(factory):
         raise FlowError(
-            f"flow({getattr(factory, '__name__', factory)}): a coroutine function gives one value; "
+            f"flow({name_of(factory)}): a coroutine function gives one value; "
             f"write it with yield, or pass an async iterable"
         )
     return IterableSource(factory)

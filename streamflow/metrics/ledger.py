@@ -29,6 +29,7 @@ class Ledger:
         "operators",
         "passed",
         "received",
+        "restored",
         "retained",
         "retried",
         "starved",
@@ -38,7 +39,7 @@ class Ledger:
     def __init__(self, name: str, kind: str, operators: tuple[str, ...] = ()) -> None:
         self.name, self.kind, self.operators = name, kind, operators
         self.received = self.passed = self.dropped = self.failed = self.retained = 0
-        self.in_flight = self.abandoned = self.emitted = self.retried = 0
+        self.restored = self.in_flight = self.abandoned = self.emitted = self.retried = 0
         self.busy = self.starved = self.blocked = 0.0
         self.concurrency = 1
         self.state = "new"
@@ -53,6 +54,7 @@ class Ledger:
             passed=self.passed,
             dropped=self.dropped,
             failed=self.failed,
+            restored=self.restored,
             retained=self.retained,
             in_flight=self.in_flight,
             abandoned=self.abandoned,

@@ -52,7 +52,7 @@ class DeadLetter:
             index=index,
             position=position,
             exception=f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
-            message=str(error),
+            message=_message(error),
             traceback="".join(traceback.format_exception(error)),
             attempts=attempts,
             time=time,
@@ -64,6 +64,13 @@ class DeadLetter:
         found = {name: getattr(self, name) for name in self.__slots__}
         found["position"] = None if self.position is None else _plain(self.position)
         return found
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failure:  # somebody's `__str__` is broken: the item must still be set aside
+        return f"<its message could not be made: {type(failure).__name__}>"
 
 
 def _plain(position: Position | Span | Gathered) -> dict[str, Any]:

@@ -33,7 +33,8 @@ class EdgeStatistics:
 class StageStatistics:
     """Count what one stage did.
 
-    `received = passed + dropped + failed + retained + in_flight + abandoned`. `emitted` is counted apart, since
+    `received + restored = passed + dropped + failed + retained + in_flight + abandoned`, where `restored` are items
+    that a checkpoint of an earlier run held. `emitted` is counted apart, since
     `flat_map` multiplies and `batch` gathers. Times are in seconds: `busy` computing or awaiting the user's
     functions, `starved` waiting for input, `blocked` waiting for room downstream.
     """
@@ -41,6 +42,7 @@ class StageStatistics:
     name: str
     kind: str
     received: int = 0
+    restored: int = 0
     passed: int = 0
     dropped: int = 0
     failed: int = 0
@@ -61,7 +63,7 @@ class StageStatistics:
     def conserved(self) -> bool:
         """Tell whether every item that was received is accounted for."""
         known = self.passed + self.dropped + self.failed + self.retained + self.in_flight + self.abandoned
-        return self.received == known
+        return self.received + self.restored == known
 
 
 _Named = TypeVar("_Named", EdgeStatistics, StageStatistics)

@@ -20,13 +20,25 @@ def is_async(function: Callable[..., Any]) -> bool:
     >>> is_async(functools.partial(fetch, "a")), is_async(len)
     (True, False)
     """
+    return inspect.iscoroutinefunction(_declared(function))
+
+
+def gives_async_items(function: Callable[..., Any]) -> bool:
+    """Tell whether calling `function` gives an async generator, as far as its declaration says."""
+    return inspect.isasyncgenfunction(_declared(function))
+
+
+def gives_items(function: Callable[..., Any]) -> bool:
+    """Tell whether calling `function` gives a plain generator, as far as its declaration says."""
+    return inspect.isgeneratorfunction(_declared(function))
+
+
+def _declared(function: Any) -> Any:
+    """Return the function whose declaration tells what a call gives: through partials, and of an object its call."""
     while isinstance(function, functools.partial):
         function = function.func
-    if inspect.iscoroutinefunction(function):
-        return True
-    if inspect.isclass(function):
-        return False
-    return inspect.iscoroutinefunction(type(function).__call__)
+    plain = inspect.isroutine(function) or inspect.isclass(function)
+    return function if plain else getattr(type(function), "__call__", function)  # noqa: B004 - not asking, looking
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -42,7 +54,7 @@ def require_callable(function: object, operator: str) -> None:
     if not callable(function):
         hint = " (a coroutine was given: pass the function itself, without calling it)" * inspect.iscoroutine(function)
         raise FlowError(f"{operator}({function!r}): expected a callable, got {type(function).__name__}{hint}")
-    if operator != "flat_map" and inspect.isasyncgenfunction(function):
+    if operator != "flat_map" and gives_async_items(function):
         raise FlowError(
             f"{operator}({name_of(function)}): an async generator function gives many results; use flat_map instead"
         )

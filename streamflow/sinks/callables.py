@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeVar, cast
 
+from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import InlineWriter, Writer
-from streamflow.operators.callables import is_async, name_of, require_callable
+from streamflow.operators.callables import gives_items, is_async, name_of, require_callable
 from streamflow.sinks.policed import PolicedSink
 
 T = TypeVar("T")
@@ -23,6 +24,11 @@ class CallableSink(PolicedSink[T]):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_callable(self.function, "to")
+        if gives_items(self.function):
+            raise FlowError(
+                f"to({name_of(self.function)}): calling a generator function runs none of its body; use a function "
+                f"without yield, or give one that makes several items to flat_map"
+            )
 
     @property
     def inline(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from streamflow.model.batches import Located
-from streamflow.model.errors import FlowError, InboxClosed, InboxFull
+from streamflow.model.errors import FlowError, InboxClosed, InboxFull, NoResult
 from streamflow.model.interfaces import Reader, Sink, Source
 from streamflow.model.positions import Position
 from streamflow.sources.answers import Answers, Asked, Question
@@ -79,11 +79,11 @@ class Inbox(Source[T]):
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._asked.add(answer)
-        answer.add_done_callback(self._asked.discard)
         try:
             await self.send(Question(item, answer))  # type: ignore[arg-type]  # unpacked when it is read
             return await answer
         finally:
+            self._asked.discard(answer)
             answer.cancel()  # nobody waits for it any more, if the question was not even sent
 
     @property
@@ -211,9 +211,15 @@ class Inbox(Source[T]):
             self._refuse(f"the run that read {self.name} is over: start another one, then send")
 
     def release(self) -> None:
-        """Let go of the reader."""
+        """Let go of the reader; questions that it has not read get NoResult, plain items stay for a next run."""
         self.run_over()
         self._reader = None
+        unread: list[Any] = [item for item in self._items if type(item) is Question]
+        if unread:
+            self._items = deque(item for item in self._items if type(item) is not Question)
+        for question in unread:
+            if not question.answer.done():
+                question.answer.set_exception(NoResult(f"{self.name}: the run ended before it read this question"))
 
 
 class InboxReader(Reader[T]):

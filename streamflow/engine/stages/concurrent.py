@@ -9,18 +9,18 @@ from operator import length_hint
 from time import perf_counter
 from typing import Any, Final
 
+from streamflow.channels.memory import Channel
 from streamflow.channels.sizes import sample_size
 from streamflow.engine.adaptive import AdaptiveLimit
 from streamflow.engine.attempts import Attempts, GaveUp
 from streamflow.engine.current import set_locator
-from streamflow.engine.failures import Failures
+from streamflow.engine.failures import Failures, is_cancellation
 from streamflow.engine.ordering import NOTHING, Ordered, Signal, Unordered
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.resources import open_resource
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
-from streamflow.model.errors import ItemCancelled
 from streamflow.model.markers import EndOfStream, Marker
 from streamflow.model.positions import Span
 from streamflow.operators.map import ConcurrentApply
@@ -212,18 +212,13 @@ class ConcurrentStage(Stage):
             turned = turn.number
             try:
                 result = await call(item)
-            except Exception as error:
-                self._failed(item, index, error, position)
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
-                failure = ItemCancelled(self.operator.label)
-                failure.__cause__ = error
-                self._failed(item, index, failure, position)
-            else:
                 if not plain:
                     result = self._value(item, result, position)
+            except (Exception, asyncio.CancelledError) as error:
+                if is_cancellation(error):
+                    raise
+                self._failed(item, index, error, position)
+            else:
                 if close(index, result) and self._ready is not None:
                     self._wake_emitter()
             if turn.number == turned:
@@ -343,6 +338,13 @@ class ConcurrentStage(Stage):
         """Return the stage's own task, and those of its workers that have an item in their hands."""
         return super().tasks() + [worker for worker in self._workers if not worker.done()]
 
+    def waits_for(self) -> list[Channel]:
+        """Return the edges that must move before this stage can: none while a call is under way, which may return."""
+        sending = [channel for channel in (*self.outlet.channels, *self.letter_edges) if channel.sending]
+        if sending or self.calls_under_way:
+            return sending
+        return [channel for channel in self.inputs if channel.receiving]
+
     def settle_counts(self) -> None:
         """Count as in flight what was received and has neither left nor been lost."""
         ledger = self.ledger
@@ -356,3 +358,4 @@ class ConcurrentStage(Stage):
         """Send the dead letters that are still here, and give up the rest."""
         self.force_letters(self.failures.letters)
         super().close()
+        self._origins.clear()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from inspect import isawaitable
 from time import perf_counter
 from typing import Any
 
 from streamflow.engine.current import set_locator
-from streamflow.engine.failures import Failures
+from streamflow.engine.failures import Failures, is_cancellation
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
@@ -56,7 +57,9 @@ class AsyncExpandStage(Stage):
             before = self.ledger.emitted
             try:
                 await self._expand(item, batch.origin)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if is_cancellation(error):
+                    raise
                 await self._hand_on(batch.origin)
                 emitted = self.ledger.emitted - before
                 self.failures.take(error, self.operator, item, base + offset, self.position(), emitted=emitted)
@@ -112,3 +115,4 @@ class AsyncExpandStage(Stage):
         """Send the dead letters that are still here, and give up the rest."""
         self.force_letters(self.failures.letters)
         super().close()
+        self._where = None

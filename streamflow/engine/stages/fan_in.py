@@ -245,3 +245,4 @@ class ZipStage(FanInStage):
     def restore(self, snapshot: Any) -> None:
         """Set what waits for its counterpart."""
         self._waiting = [deque(waiting) for waiting in snapshot]
+        self.ledger.restored = sum(map(len, self._waiting))

@@ -126,6 +126,7 @@ class FusedStage(Stage):
         for key, state in zip(self._operator_keys(), self.stepper.states(), strict=False):
             if state is not None and key in parts:
                 state.restore(parts[key])
+                self.ledger.restored += state.retained
 
     def _operator_keys(self) -> tuple[str, ...]:
         return self.planned.keys[self.planned.source is not None :]

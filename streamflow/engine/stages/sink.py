@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from streamflow.engine.current import set_locator
-from streamflow.engine.failures import Failures, explain_failure, explain_letter
+from streamflow.engine.failures import Failures, as_failure, explain_failure, explain_letter, is_cancellation
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
@@ -69,13 +69,16 @@ class SinkStage(Stage):
         self._where = batch.items[0][1] if self._pairs else batch.origin
         try:
             await self.writer.write(items)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if is_cancellation(error):
+                raise
+            failure = as_failure(error, self.sink.label)
             done = getattr(self.writer, "written", 0)
             self._wrote(done)
             self.ledger.failed += 1
-            explain_failure(error, self.name, self.sink.label, base + done, self.position())
-            explain_letter(error, items[min(done, len(items) - 1)])
-            raise
+            explain_failure(failure, self.name, self.sink.label, base + done, self.position())
+            explain_letter(failure, items[min(done, len(items) - 1)])
+            raise failure
         self._wrote(len(items))
 
     async def _write_singly(self, batch: Batch, base: int) -> None:
@@ -87,7 +90,9 @@ class SinkStage(Stage):
                     await self.writer.write([item if self._encode is None else self._encode(item)])
                     self._wrote(1)
                     break
-                except Exception as error:
+                except (Exception, asyncio.CancelledError) as error:
+                    if is_cancellation(error):
+                        raise
                     retry = self.sink.retry
                     if retry is None or not retry.again(attempt, error):
                         self.failures.take(error, self.sink, item, base + offset, self.position(), attempts=attempt)
@@ -116,3 +121,4 @@ class SinkStage(Stage):
         """Send the dead letters that are still here, and give up the rest."""
         self.force_letters(self.failures.letters)
         super().close()
+        self._where = None

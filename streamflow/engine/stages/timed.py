@@ -34,6 +34,7 @@ class TimedStage(Stage):
     def __init__(self, planned: PlannedStage, turn: Turn, listener: Listener, clock: RunClock) -> None:
         super().__init__(planned, turn, listener)
         self.clock = clock
+        self.origin: Origin | None = None
 
     async def work(self) -> None:
         """Take messages and deadlines as they come, until the input ends."""
@@ -85,6 +86,11 @@ class TimedStage(Stage):
     async def finish(self) -> None:
         """Hand on what is left at a regular end."""
 
+    def close(self) -> None:
+        """Let go of where the last items came from: somebody may wait for the end of what was dropped."""
+        super().close()
+        self.origin = None
+
     async def hand_on(self, items: list[Any], origin: Origin | None, passed: int) -> None:
         """Send results which stand for `passed` received items."""
         self.ledger.passed += passed
@@ -103,12 +109,11 @@ class BatchStage(TimedStage):
         self._within = operator.within if isinstance(operator, BatchWithin) else None
         self._pairs = pairs
         self._items: list[Any] = []
-        self._origin: Origin | None = None
 
     async def take(self, batch: Batch) -> None:
         """Gather, handing on what is full."""
         size, items = self._size, self._items
-        self._origin = batch.origin
+        self.origin = batch.origin
         items.extend(batch.items)
         full = [items[at : at + size] for at in range(0, len(items) - len(items) % size, size)]
         if full:
@@ -121,7 +126,7 @@ class BatchStage(TimedStage):
     async def expired(self) -> None:
         """Hand the partial batch on."""
         items, self._items, self.deadline = self._items, [], None
-        await self.hand_on([self._gathered(items)], self._origin, len(items))
+        await self.hand_on([self._gathered(items)], self.origin, len(items))
 
     async def finish(self) -> None:
         """Hand the last batch on."""
@@ -144,6 +149,7 @@ class BatchStage(TimedStage):
     def restore(self, snapshot: Any) -> None:
         """Set what waits; its time begins anew."""
         self._items = list(snapshot)
+        self.ledger.restored = len(self._items)
         if self._items and self._within is not None:
             self.deadline = self.clock.now() + self._within
 
@@ -199,19 +205,18 @@ class DebounceStage(TimedStage):
         assert isinstance(self.planned.operator, Debounce)
         self.operator = self.planned.operator
         self._last: list[Any] = []
-        self._origin: Origin | None = None
 
     async def take(self, batch: Batch) -> None:
         """Keep the newest; those it displaces are dropped."""
         self.ledger.dropped += len(self._last) + len(batch.items) - 1
         self._last = batch.items[-1:]
-        self._origin = batch.origin
+        self.origin = batch.origin
         self.deadline = self.clock.now() + self.operator.quiet
 
     async def expired(self) -> None:
         """Hand on what has stood its time."""
         last, self._last, self.deadline = self._last, [], None
-        await self.hand_on(last, self._origin, 1)
+        await self.hand_on(last, self.origin, 1)
 
     async def finish(self) -> None:
         """Hand on the last: nothing comes after it."""
@@ -229,6 +234,7 @@ class DebounceStage(TimedStage):
     def restore(self, snapshot: Any) -> None:
         """Set what waits; its time begins anew."""
         self._last = list(snapshot)
+        self.ledger.restored = len(self._last)
         self.deadline = self.clock.now() + self.operator.quiet if self._last else None
 
 
