@@ -85,7 +85,7 @@ class Expander:
         self._emitted = 0
         call = self.operator.call
         children = item if call is None else call(item)
-        self._children = _iterate(children, self.operator.label)
+        self._children = iterate(children, self.operator.label)
         if self._pairs:
             self._children = _located(self._children, self._items[self._next - 1][1])
         return True
@@ -145,7 +145,8 @@ class Expander:
         return ()
 
 
-def _iterate(children: Any, label: str) -> Iterator[Any]:
+def iterate(children: Any, label: str) -> Iterator[Any]:
+    """Return an iterator over what a `flat_map` function gave; say what to do where there is none."""
     if hasattr(children, "__aiter__") or isawaitable(children):
         if hasattr(children, "close"):
             children.close()

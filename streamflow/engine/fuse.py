@@ -231,13 +231,13 @@ class _Unproven:
 
     def __call__(self, *arguments: Any) -> Any:
         result = self.call(*arguments)
-        if not self.proven and inspect.isawaitable(result):
+        if not self.proven and (inspect.isawaitable(result) or inspect.isasyncgen(result)):
             if inspect.iscoroutine(result):
                 result.close()
             raise FlowError(
                 f"{self._operator.label}: the plain function {name_of(self._operator.function or self.call)} returned "
-                f"an awaitable, which nobody would await. Make it `async def` (a lambda cannot be), or give the async "
-                f"function itself"
+                f"{'an awaitable' if inspect.isawaitable(result) else 'an async generator'}, which nobody would await. "
+                f"Make it `async def` (a lambda cannot be), or give the async function itself"
             )
         self.proven = True
         return result

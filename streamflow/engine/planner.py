@@ -120,6 +120,9 @@ class _Planner:
     def place(self, part: Part) -> None:
         """Give `part` its place in a stage."""
         what = part.what
+        name = getattr(what, "name", None)
+        if name is not None and not isinstance(name, str):
+            raise FlowError(f"{type(what).__name__.lower()}(name={name!r}): a name is a string")
         if isinstance(what, Source):
             self.exits[part] = self._place_source(what)
         elif isinstance(what, Output):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,7 +25,9 @@ async def open_resource(factory: Callable[[], Any] | None) -> AsyncIterator[Any]
         with manager as resource:
             yield resource
     else:
+        if inspect.iscoroutine(manager):
+            manager.close()
         raise FlowError(
             f"resource={name_of(factory)}: it gave {type(manager).__name__}, which is no context manager; "
-            f"wrap it with contextlib.closing, or write it with @contextmanager"
+            f"wrap it with contextlib.closing, or write it with @contextmanager or @asynccontextmanager"
         )

@@ -29,10 +29,12 @@ from streamflow.engine.wiring import Wiring
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
+from streamflow.model.arguments import seconds_of
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, RunCancelled
 from streamflow.model.markers import Barrier, Commit, LatencyProbe
 from streamflow.model.statistics import RunStatistics
+from streamflow.operators.callables import require_plain
 
 State = Literal["opening", "running", "paused", "draining", "cancelling", "finished", "drained", "cancelled", "failed"]
 OnEvent = Callable[[events.Event], object]
@@ -56,11 +58,12 @@ class Run:
         fuse: bool = True,
         resume: Checkpoint | None = None,
     ) -> None:
+        check_options(on_event, stall_after, max_stall, resume)
         self.plan = plan
         self.state: State = "opening"
         self._opening = False
         self._on_event = on_event
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         self._clock = RunClock(loop)
         self._ends = Ends(self._note_error)
         self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self._ends, self, fuse=fuse)
@@ -128,6 +131,8 @@ class Run:
 
         After `timeout` seconds the run is cancelled instead. Raises the user's error if the run failed.
         """
+        if timeout is not None:
+            seconds_of("drain(timeout=...)", timeout, zero=True)
         if not self._task.done() and self._asked != "cancelled":
             await self.resume()
             self.state = "draining"
@@ -146,6 +151,7 @@ class Run:
 
         Raises FlowHung, naming what would not end, if something is still alive after `timeout` seconds.
         """
+        seconds_of("cancel(timeout=...)", timeout, zero=True)
         self._cancel_stages("cancelled")
         await self._until_gone(timeout)
         if self._error is not None:
@@ -408,3 +414,23 @@ class Run:
             self._on_event(event)
         except Exception:
             _log.exception("on_event failed for %r", event)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop that runs here; FlowError says what to do where there is none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise FlowError(
+            "start(): no event loop is running here; use run_sync(), or call it in an async function"
+        ) from None
+
+
+def check_options(on_event: object, stall_after: object, max_stall: object, resume: object) -> None:
+    """Raise FlowError for an option of a run that cannot be meant."""
+    if on_event is not None:
+        require_plain(on_event, "on_event")
+    seconds_of("stall_after", stall_after)
+    seconds_of("max_stall", max_stall)
+    if resume is not None and not isinstance(resume, Checkpoint):
+        raise FlowError(f"resume={resume!r}: expected what run.checkpoint() returned")

@@ -7,15 +7,15 @@ from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from streamflow.flows.arguments import require_plain, seconds_of, whole_number
 from streamflow.flows.resolve import as_sink, as_source
 from streamflow.flows.runnable import Runnable
+from streamflow.model.arguments import seconds_of, whole_number
 from streamflow.model.errors import FlowError
 from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
 from streamflow.operators.batch import BatchBySize, BatchWithin
-from streamflow.operators.callables import name_of, require_callable
+from streamflow.operators.callables import name_of, require_callable, require_plain
 from streamflow.operators.distinct import Distinct
 from streamflow.operators.edge import Buffer
 from streamflow.operators.fan import Output, Route
@@ -428,6 +428,9 @@ class Flow(Generic[T]):
             outputs = (*outputs, default)
         if not outputs:
             raise FlowError("route: name at least one output")
+        for which in outputs:
+            if not isinstance(which, Hashable):
+                raise FlowError(f"route({which!r}): outputs are told apart by hash, which {type(which).__name__} lacks")
         routed = Part(Route(key, outputs, default, name, ErrorPolicy(on_error, max_failures)), (self._part,))
         return {which: Flow(Part(Output(which), (routed,))) for which in outputs}
 
@@ -439,6 +442,7 @@ class Flow(Generic[T]):
         >>> list(sf.flow([1, 2]).via(squares))
         [1, 4]
         """
+        require_callable(function, "via")
         result = function(self)
         if not isinstance(result, Flow):
             raise FlowError(f"via({name_of(function)}): the function must return a Flow, got {type(result).__name__}")

@@ -8,6 +8,8 @@ from streamflow.model.statistics import EdgeStatistics, RunStatistics, StageStat
 
 #: Shares of the elapsed time below which nothing is called a bottleneck.
 NOTABLE = 0.15
+#: Stages that await the user's functions.
+AWAITING = ("concurrent", "async expand")
 #: Per cent of a core from which on a run counts as computing all the time.
 CPU_BOUND = 85.0
 
@@ -27,7 +29,7 @@ def bottleneck(statistics: RunStatistics) -> str:
     for judge in judges:
         verdict = judge(stages, elapsed)
         if verdict:
-            return verdict + _full_edge(statistics.edges)
+            return verdict if computing else verdict + _full_edge(statistics.edges)
     return "nothing was saturated: the run had little to do for its time"
 
 
@@ -38,19 +40,30 @@ def _cpu(statistics: RunStatistics) -> float:
 
 
 def _saturated(stages: list[StageStatistics], elapsed: float) -> str:
-    """A concurrent stage whose calls fill its limit: only more at once, or faster calls, would help."""
-    found = [s for s in stages if s.kind == "concurrent" and s.busy / elapsed > 0.5 and s.starved / elapsed < 0.5]
+    """A stage that awaits calls for most of the time: more of them at once, or faster ones, would help."""
+    found = [s for s in stages if s.kind in AWAITING and s.busy / elapsed > 0.5 and s.starved / elapsed < 0.5]
     if not found:
         return ""
     worst = max(found, key=lambda s: s.busy - s.starved - s.blocked)
     if worst.blocked / elapsed > 0.3:
         return ""
-    each = worst.busy * worst.concurrency / max(worst.passed + worst.failed, 1)
+    calls = max(worst.passed + worst.failed + worst.in_flight, 1)
+    at_once = min(worst.concurrency, calls)
+    each = f"about {_duration(worst.busy * at_once / calls)} each"
+    if worst.retried:
+        each += f" ({worst.retried:,} retries and the waits before them included)"
     return (
-        f"stage {worst.name!r}: it was awaiting calls {_share(worst.busy, elapsed)} of the time, with "
-        f"{worst.concurrency:,} at once and about {_duration(each)} each; a higher concurrency (or 'auto') would help, "
-        f"if the other side can take it"
+        f"stage {worst.name!r}: it was awaiting calls {_share(worst.busy, elapsed)} of the time, with {at_once:,} at "
+        f"once and {each}; {_help(worst, calls)}"
     )
+
+
+def _help(stage: StageStatistics, calls: int) -> str:
+    if stage.kind == "async expand":
+        return "it takes one item at a time: to wait for several, do so in a map(..., concurrency=n) before it"
+    if calls <= stage.concurrency:
+        return "all were under way together, so only quicker calls would help"
+    return "a higher concurrency (or 'auto') would help, if the other side can take it"
 
 
 def _throttled(stages: list[StageStatistics], elapsed: float) -> str:
@@ -85,13 +98,13 @@ def _slow_sink(stages: list[StageStatistics], elapsed: float) -> str:
 
 
 def _busiest(stages: list[StageStatistics], elapsed: float) -> str:
-    # A concurrent stage is busy as long as a call is under way, which says nothing about computing.
-    computing = [s for s in stages if s.kind != "concurrent"] or stages
+    # Such a stage is busy as long as a call is under way, which says nothing about computing.
+    computing = [s for s in stages if s.kind not in AWAITING] or stages
     worst = max(computing, key=lambda s: s.busy)
     if worst.busy / elapsed < NOTABLE:
         return ""
     each = worst.busy / max(worst.received, 1)
-    if worst.blocked > worst.busy and not any(s.kind == "concurrent" for s in stages):
+    if worst.blocked > worst.busy and not any(s.kind in AWAITING for s in stages):
         return f"stage {worst.name!r}: it waited for what comes after it {_share(worst.blocked, elapsed)} of the time"
     return (
         f"stage {worst.name!r}: computing took {_share(worst.busy, elapsed)} of the time, about {_duration(each)} an "

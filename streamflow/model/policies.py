@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from streamflow.model.arguments import seconds_of, whole_number
 from streamflow.model.errors import FlowError, TooManyFailures
 
 Backoff = Literal["exponential", "linear", "fixed"]
@@ -35,12 +36,15 @@ class Retry:
     on: tuple[type[BaseException], ...] = (Exception,)
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise FlowError(f"Retry(attempts={self.attempts}): attempts counts the first try, so it is at least 1")
+        whole_number("Retry(attempts=...), which counts the first try", self.attempts, 1)
         if self.backoff not in BACKOFFS:
             raise FlowError(f"Retry(backoff={self.backoff!r}): expected one of {', '.join(BACKOFFS)}")
-        if self.base < 0 or self.max_delay < 0:
-            raise FlowError("Retry: base and max_delay are seconds and cannot be negative")
+        seconds_of("Retry(base=...)", self.base, zero=True)
+        seconds_of("Retry(max_delay=...)", self.max_delay, zero=True)
+        kinds = self.on if isinstance(self.on, (tuple, list)) else (self.on,)
+        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+            raise FlowError(f"Retry(on={self.on!r}): expected classes of exceptions, as in on=(TimeoutError, OSError)")
+        object.__setattr__(self, "on", tuple(kinds))
 
     def delay(self, retry: int) -> float:
         """Return the seconds to wait before retry number `retry` (the first is 1)."""
@@ -77,8 +81,7 @@ class ErrorPolicy:
                 f"on_error={self.on_error!r}: expected 'fail', 'skip' or sf.dead_letter(sink)",
             )
         if self.max_failures is not None:
-            if self.max_failures < 0:
-                raise FlowError(f"max_failures={self.max_failures}: give a number from 0 on, or None for no limit")
+            whole_number("max_failures (None for no limit)", self.max_failures, 0)
             if self.on_error == "fail":
                 raise FlowError("max_failures has no meaning with on_error='fail': the first failure ends the run")
 

@@ -60,6 +60,13 @@ def require_callable(function: object, operator: str) -> None:
         )
 
 
+def require_plain(function: object, operator: str) -> None:
+    """Raise FlowError unless `function` can be called, and is not async."""
+    require_callable(function, operator)
+    assert callable(function)
+    require_sync(function, operator)
+
+
 def require_sync(function: Callable[..., Any], operator: str) -> None:
     """Raise FlowError if `function` is async where the operator cannot await it."""
     if is_async(function):

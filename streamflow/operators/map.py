@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from streamflow.model.arguments import seconds_of, whole_number
 from streamflow.model.calls import InlineCall
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Operator
@@ -108,10 +109,12 @@ def apply_operator(
 ) -> Operator:
     """Choose the form that `call` and its options need; raise FlowError for what cannot work."""
     require_callable(call, kind)
-    if concurrency != "auto" and (not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1):
-        raise FlowError(f"{kind}(concurrency={concurrency!r}): give a whole number from 1 on, or 'auto'")
-    if timeout is not None and timeout <= 0:
-        raise FlowError(f"{kind}(timeout={timeout!r}): give seconds above 0, or None for no limit")
+    if concurrency != "auto":
+        concurrency = whole_number(f"{kind}(concurrency=...), which may also be 'auto'", concurrency, 1)
+    if timeout is not None:
+        timeout = seconds_of(f"{kind}(timeout=...)", timeout)
+    if retry is not None and not isinstance(retry, Retry):
+        raise FlowError(f"{kind}(retry={retry!r}): expected sf.Retry(attempts=...)")
     asynchronous = is_async(call)
     if not asynchronous and timeout is not None:
         raise FlowError(

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from streamflow.model.arguments import whole_number
 from streamflow.model.batches import Located
 from streamflow.model.errors import FlowError, InboxClosed, InboxFull, NoResult
 from streamflow.model.interfaces import Reader, Sink, Source
@@ -27,9 +28,7 @@ class Inbox(Source[T]):
     """
 
     def __init__(self, capacity: int = 1000, *, name: str = "inbox") -> None:
-        if capacity < 1:
-            raise FlowError(f"inbox(capacity={capacity!r}): expected a number of items, at least 1")
-        self.capacity = capacity
+        self.capacity = whole_number("inbox(capacity=...)", capacity, 1)
         self.name = name
         #: Tasks that wait in `send` now; a watchdog finds circles of waits with it.
         self.waiting_senders: set[asyncio.Task[Any]] = set()

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
-from streamflow.model.errors import FlowError
+from streamflow.model.arguments import seconds_of, whole_number
 from streamflow.model.interfaces import Reader, Source
 from streamflow.model.positions import Position
 
@@ -25,10 +25,9 @@ class Ticks(Source[int]):
     count: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.every < math.inf:
-            raise FlowError(f"Ticks(every={self.every!r}): expected a number of seconds above 0")
-        if self.count is not None and self.count < 0:
-            raise FlowError(f"Ticks(count={self.count!r}): expected a number from 0 on, or None for no end")
+        seconds_of("Ticks(every=...)", self.every)
+        if self.count is not None:
+            whole_number("Ticks(count=...), None for no end", self.count, 0)
 
     @property
     def bounded(self) -> bool:

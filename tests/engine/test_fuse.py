@@ -111,13 +111,41 @@ def test_the_generated_source_is_in_the_traceback() -> None:
     assert "x = f0(x)" in text
 
 
-def test_a_plain_function_that_returns_an_awaitable_fails_naming_the_fix() -> None:
-    async def fetch(n: int) -> int:
-        return n
+async def fetch(n: int) -> int:
+    return n
 
-    for flow in (sf.flow([1]).map(lambda n: fetch(n)), sf.flow([1]).filter(lambda n: fetch(n))):
-        with pytest.raises(sf.FlowError, match="Make it `async def`"):
-            flow.to(None).run_sync()
+
+async def many(n: int) -> Any:
+    yield n
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize(
+    "finish",
+    [
+        lambda flow: flow.map(lambda n: fetch(n)).to(None),
+        lambda flow: flow.filter(lambda n: fetch(n)).to(None),
+        lambda flow: flow.map(lambda n: many(n)).to(None),
+        lambda flow: flow.to(lambda n: fetch(n)),
+    ],
+    ids=["map", "filter", "async generator", "sink"],
+)
+@pytest.mark.parametrize(
+    "before",
+    [
+        lambda flow: flow,
+        lambda flow: flow.filter(lambda n: n > 3_000),
+        lambda flow: flow.skip(17),
+        lambda flow: flow.map(fails_at(0), on_error="skip"),
+        lambda flow: flow.map(str).filter(lambda n: n.endswith("7")),
+    ],
+    ids=["first", "filtered", "skipped", "failed", "mapped"],
+)
+def test_a_plain_function_whose_first_result_is_awaitable_fails_naming_the_fix(
+    before: Any, finish: Any, fuse: bool
+) -> None:
+    with pytest.raises(sf.FlowError, match="Make it `async def`"):
+        finish(before(sf.flow(range(10_000)))).run_sync(fuse=fuse)
 
 
 def test_state_is_unchanged_by_an_error_in_scan() -> None:

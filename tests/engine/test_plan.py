@@ -59,6 +59,26 @@ def test_async_callables_of_any_kind_are_awaited(function: Any) -> None:
     assert sf.flow([1]).map(function).to(None).plan.stages[1].kind == "concurrent"
 
 
+def yields(n: int) -> Any:
+    yield n
+
+
+class Yields:
+    def __call__(self, n: int) -> Any:
+        yield n
+
+
+class AsyncYields:
+    async def __call__(self, n: int) -> Any:
+        yield n
+        yield n + 1
+
+
+@pytest.mark.parametrize("function", [AsyncYields(), functools.partial(AsyncYields()), AsyncYields().__call__])
+def test_a_flat_map_takes_async_generators_of_any_kind(function: Any) -> None:
+    assert list(sf.flow([1, 5]).flat_map(function)) == [1, 2, 5, 6]
+
+
 @pytest.mark.parametrize("function", [str, len, print, functools.partial(int, base=10), "".join, lambda n: n, dict])
 def test_plain_callables_of_any_kind_are_fused(function: Any) -> None:
     assert len(sf.flow([1]).map(function).to(None).plan.stages) == 1
@@ -96,9 +116,33 @@ def test_plain_callables_of_any_kind_are_fused(function: Any) -> None:
         (lambda f: sf.merge(f, [1]), "expected flows"),
         (lambda f: sf.together().plan, "nothing to run"),
         (lambda f: sf.together(f), "expected flows with an end"),
-        (lambda f: sf.Retry(attempts=0), "at least 1"),
+        (lambda f: sf.Retry(attempts=0), "from 1 on"),
         (lambda f: sf.Retry(backoff="cubic"), "expected one of"),
-        (lambda f: sf.inbox(0), "at least 1"),
+        (lambda f: sf.Retry(attempts="3"), "from 1 on"),
+        (lambda f: sf.Retry(base=float("nan")), "seconds from 0 on"),
+        (lambda f: sf.Retry(on="x"), "classes of exceptions"),
+        (lambda f: f.map(fetch, retry=3), "expected sf.Retry"),
+        (lambda f: f.map(fetch, timeout=float("nan")), "seconds above 0"),
+        (lambda f: f.map(fetch, timeout="1"), "seconds above 0"),
+        (lambda f: f.map(str, on_error="skip", max_failures=float("nan")), "from 0 on"),
+        (lambda f: f.map(str, on_error="skip", max_failures=1.5), "from 0 on"),
+        (lambda f: f.map(str, name=5).to(None).plan, "a name is a string"),
+        (lambda f: f.take(10**30), "more than this machine can count"),
+        (lambda f: f.route(str, [1]), "told apart by hash"),
+        (lambda f: f.via(5), "expected a callable"),
+        (lambda f: sf.inbox(0), "from 1 on"),
+        (lambda f: sf.inbox(2.5), "from 1 on"),
+        (lambda f: sf.ticks("1"), "seconds above 0"),
+        (lambda f: sf.ticks(1, count=2.5), "from 0 on"),
+        (lambda f: f.to(yields), "runs none of its body"),
+        (lambda f: f.to(Yields()), "runs none of its body"),
+        (lambda f: f.to(AsyncYields()), "gives many results"),
+        (lambda f: f.map(AsyncYields()), "use flat_map"),
+        (lambda f: f.to(None).start(), "no event loop is running here"),
+        (lambda f: f.to(None).run_sync(on_event=fetch), "takes a plain function"),
+        (lambda f: f.to(None).run_sync(max_stall=float("nan")), "seconds above 0"),
+        (lambda f: f.to(None).run_sync(stall_after="1"), "seconds above 0"),
+        (lambda f: f.to(None).run_sync(resume={}), "what run.checkpoint() returned"),
     ],
 )
 def test_what_cannot_work_is_refused_when_it_is_written(build: Any, says: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -405,5 +407,57 @@ def test_closing_after_a_failed_start_is_not_cut_short_by_a_cancellation() -> No
         assert opened.log.cancelled == 0
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()  # what the run would not do for us
+
+    run(main)
+
+
+def test_slow_calls_are_no_circle_of_waits() -> None:
+    async def slow(n: int) -> int:
+        await asyncio.sleep(100)
+        return n
+
+    async def main() -> None:
+        numbers = sf.flow(range(12))
+        out = await sf.zip(numbers.map(slow, concurrency=8), numbers.buffer(1)).collect()
+        assert out == [(n, n) for n in range(12)]
+
+    run(main)
+
+
+def test_a_run_that_is_cancelled_is_not_completed_by_a_drain() -> None:
+    async def main() -> None:
+        sink = FaultySink(hang_in="abort", times=1)
+        handle = sf.flow(FaultySource(items=range(100), batch=1, delay=1)).to(sink).start()
+        await asyncio.sleep(10)
+        with pytest.raises(sf.FlowHung):
+            await handle.cancel(timeout=1)
+        draining = asyncio.ensure_future(handle.drain())
+        await asyncio.sleep(1)
+        assert handle.state == "cancelling"
+        assert sink.log.finished == 0
+        draining.cancel()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.gather(draining, return_exceptions=True)
+        assert sink.log.visible == []
+
+    run(main)
+
+
+def test_a_handle_of_a_run_that_is_over_holds_none_of_its_items() -> None:
+    class Item: ...
+
+    async def main() -> None:
+        items = [Item() for _ in range(10)]
+        refs = [weakref.ref(item) for item in items]
+        handle = sf.flow(lambda: (items.pop() for _ in range(10))).map(same, concurrency=2).batch(3).to(None).start()
+        report = await handle.wait()
+        assert handle.statistics() is report.statistics
+        assert "10 items in" in repr(handle)
+        gc.collect()
+        assert not any(ref() for ref in refs)
+
+    async def same(item: Item) -> Item:
+        return item
 
     run(main)

@@ -91,7 +91,10 @@ class ConcurrentStage(Stage):
                         self._release_workers()
             except BaseExceptionGroup as group_error:
                 # Workers keep the user's errors in slots, so what comes out is what the emitter has raised.
-                raise group_error.exceptions[0] from None
+                failure = group_error.exceptions[0]
+            else:
+                return
+            raise failure  # out here, so that it keeps its own cause and context
 
     async def _read(self) -> None:
         """Feed the workers; whoever runs out of items looks into the edge first, and wakes this only if it is empty."""

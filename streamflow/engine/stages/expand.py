@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from streamflow.engine.current import set_locator
+from streamflow.engine.expander import iterate
 from streamflow.engine.failures import Failures, is_cancellation
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
@@ -29,6 +30,7 @@ class AsyncExpandStage(Stage):
         assert isinstance(planned.operator, FlatMap)
         self.operator = planned.operator
         self.failures = Failures(planned.name, self.ledger)
+        self.ledger.kind = "async expand"
         self._pairs = pairs
         self._where: Any = None
         self._out: list[Any] = []
@@ -55,8 +57,12 @@ class AsyncExpandStage(Stage):
         for offset, element in enumerate(batch.items):
             item, self._where = element if self._pairs else (element, batch.origin)
             before = self.ledger.emitted
+            began, blocked = perf_counter(), self.ledger.blocked
             try:
-                await self._expand(item, batch.origin)
+                try:
+                    await self._expand(item, batch.origin)
+                finally:
+                    self.ledger.busy += perf_counter() - began - (self.ledger.blocked - blocked)
             except (Exception, asyncio.CancelledError) as error:
                 if is_cancellation(error):
                     raise
@@ -70,13 +76,11 @@ class AsyncExpandStage(Stage):
 
     async def _expand(self, item: Any, origin: Origin | None) -> None:
         assert self.operator.call is not None
-        began = perf_counter()
         children = self.operator.call(item)
         if isawaitable(children):
             children = await children
-        self.ledger.busy += perf_counter() - began
         if not hasattr(children, "__aiter__"):
-            for child in children:
+            for child in iterate(children, self.operator.label):
                 await self._add(child, origin)
             return
         generator: AsyncIterator[Any] = children.__aiter__()

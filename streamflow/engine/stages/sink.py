@@ -78,7 +78,7 @@ class SinkStage(Stage):
             self.ledger.failed += 1
             explain_failure(failure, self.name, self.sink.label, base + done, self.position())
             explain_letter(failure, items[min(done, len(items) - 1)])
-            raise failure
+            raise failure  # noqa: B904 - it is the error itself, or has it as its cause
         self._wrote(len(items))
 
     async def _write_singly(self, batch: Batch, base: int) -> None:
