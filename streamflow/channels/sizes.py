@@ -11,17 +11,25 @@ SAMPLE_OBJECTS = 64
 
 
 def size_of_items(items: list[Any]) -> int:
-    """Return the bytes that `items` hold: exact for bytes, str and arrays; else one item's depth times their number."""
+    """Return the bytes that `items` hold: exact for bytes, str and arrays; else one item's depth times their number.
+
+    It never raises: what an item answers when it is asked for its size is nobody's failure.
+    """
     first = items[0]
     kind = type(first)
     if kind is int or kind is float or kind is bool:
         return 32 * len(items)
-    if kind is bytes or kind is str:
-        return sum(map(len, items)) + 50 * len(items)
-    if _is_buffer(first):
-        return sum(map(_buffer_size, items))
+    middle = items[len(items) // 2]
+    if kind is type(middle) is type(items[-1]):
+        try:
+            if kind is bytes or kind is str:
+                return sum(map(len, items)) + 50 * len(items)
+            if _is_buffer(first):
+                return sum(map(_buffer_size, items))
+        except Exception:  # others are between them, or one of them answers oddly
+            return sample_size(middle) * len(items)
     # The middle item: the first of a batch is the least typical one (headers, warm-up).
-    return sample_size(items[len(items) // 2]) * len(items)
+    return sample_size(middle) * len(items)
 
 
 def sample_size(item: Any) -> int:
@@ -33,8 +41,11 @@ def sample_size(item: Any) -> int:
             continue
         seen.add(id(here))
         looked += 1
-        total += _buffer_size(here) if _is_buffer(here) else sys.getsizeof(here, 64)
-        waiting.extend(_parts(here))
+        try:
+            total += _buffer_size(here) if _is_buffer(here) else sys.getsizeof(here, 64)
+            waiting.extend(_parts(here))
+        except Exception:  # the user's own properties may raise anything
+            total += 64
     # What was not looked at counts like the average of what was: an estimate that cannot be zero.
     return total + (total // max(looked, 1)) * len(waiting)
 

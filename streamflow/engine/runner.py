@@ -138,6 +138,8 @@ class Run:
             self.state = "draining"
             self._asked = "drained"
             self._tell(events.RunDraining())
+            if self._opening:
+                self._task.cancel()  # nothing was read yet, and opening may take for ever
             await self._until_open()
             for source in self._sources():
                 source.drain()
@@ -224,7 +226,7 @@ class Run:
             if self._error is None and self._asked != "cancelled":
                 await self._ends.complete()
         except asyncio.CancelledError as error:
-            if self._asked != "cancelled":
+            if self._asked is None:
                 self._note_error(error)
         except Exception as error:
             self._note_error(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Literal
 
-Kind = Literal["missing", "file", "directory", "special"]
+Kind = Literal["missing", "file", "directory", "pipe", "special"]
 
 
 class InputFile(ABC):
@@ -63,6 +63,10 @@ class FileSystem(ABC):
     @abstractmethod
     def open_to_read(self, path: str) -> InputFile:
         """Open a file; an OSError names what is wrong and what is near."""
+
+    def open_pipe(self, path: str) -> int:
+        """Return the descriptor of a named pipe, opened without waiting for whoever writes to it."""
+        raise NotImplementedError(f"{type(self).__name__} has no named pipes")
 
     @abstractmethod
     def create(self, path: str, like: str | None = None) -> OutputFile:

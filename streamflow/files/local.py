@@ -115,6 +115,8 @@ class LocalFiles(FileSystem):
             return "missing"
         if stat.S_ISDIR(mode):
             return "directory"
+        if stat.S_ISFIFO(mode):
+            return "pipe"
         return "file" if stat.S_ISREG(mode) else "special"
 
     def resolve(self, path: str) -> str:
@@ -127,6 +129,13 @@ class LocalFiles(FileSystem):
             if os.path.isdir(path):
                 raise IsADirectoryError(errno.EISDIR, "this is a directory, not a file", path)
             return LocalInput(os.open(path, os.O_RDONLY | _BINARY))
+        except OSError as error:
+            raise _naming(error, path) from None
+
+    def open_pipe(self, path: str) -> int:
+        """Open for reading at once: the loop says when there is something, or when the last writer has gone."""
+        try:
+            return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             raise _naming(error, path) from None
 

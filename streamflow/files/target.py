@@ -36,7 +36,7 @@ class Target:
         kind = files.kind(path)
         if kind == "directory":
             raise IsADirectoryError(errno.EISDIR, "this is a directory: name a file in it", path)
-        if kind == "special" or not complete:
+        if kind in ("pipe", "special") or not complete:
             return cls(files, files.open_to_append(path), path, None)
         path = files.resolve(path)
         directory, name = os.path.split(path)

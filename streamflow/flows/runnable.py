@@ -55,14 +55,12 @@ class Runnable:
 
         Options as for `run`. Raises FlowError inside a running loop.
         """
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                return runner.run(self.run(**options))
-        raise FlowError(
-            "run_sync(): an event loop is running here already (a notebook, an async function); await .run()"
-        )
+        if asyncio._get_running_loop() is not None:
+            raise FlowError(
+                "run_sync(): an event loop is running here already (a notebook, an async function); await .run()"
+            )
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(self.run(**options))
 
     def start(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from collections.abc import AsyncIterable as PlainAsyncIterable
@@ -17,6 +18,8 @@ from streamflow.model.positions import Position
 from streamflow.sources.once import Once
 
 T = TypeVar("T")
+
+log = logging.getLogger("streamflow.sources")
 
 #: Seconds for which items that come without a wait are gathered before they are passed on.
 SLICE = 1e-3
@@ -220,8 +223,14 @@ class _Awaited(Generic[T]):
         if iterator is None or not (isinstance(iterator, AsyncGenerator) or not _is_async_iterable(self._items)):
             return
         close = getattr(iterator, "aclose", None)
-        if callable(close):
+        if not callable(close):
+            return
+        try:
             await close()
+        except RuntimeError as error:
+            if "ignored GeneratorExit" not in str(error):
+                raise
+            log.warning("%r yields after it was closed: what it yields there is lost", iterator)
 
     async def _iterable(self) -> PlainAsyncIterable[T]:
         if _is_async_iterable(self._items):

@@ -12,6 +12,7 @@ from streamflow.files.local import LOCAL
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
 from streamflow.sources.lines import Blocks, LineReader, LineSource
+from streamflow.sources.pipes import PipeBlocks
 
 T = TypeVar("T")
 
@@ -55,9 +56,12 @@ class FileLines(LineSource[T]):
         except BaseException:
             await thread.close()
             if opening.done() and opening.exception() is None:
-                opening.result()[0].close()
+                _close(opening.result()[0])
             raise
-        return self.reader(FileBlocks(file, thread, seekable))
+        if isinstance(file, InputFile):
+            return self.reader(FileBlocks(file, thread, seekable))
+        await thread.close()
+        return self.reader(PipeBlocks(file, owned=True))
 
 
 class FileBlocks(Blocks):
@@ -114,5 +118,14 @@ class FileBlocks(Blocks):
             self._filling = None
 
 
-def _open(files: FileSystem, path: str) -> tuple[InputFile, bool]:
-    return files.open_to_read(path), files.kind(path) == "file"
+def _open(files: FileSystem, path: str) -> tuple[InputFile | int, bool]:
+    """Return an open file, or the descriptor of a named pipe, and whether it can be read again."""
+    kind = files.kind(path)
+    return files.open_pipe(path) if kind == "pipe" else files.open_to_read(path), kind == "file"
+
+
+def _close(file: InputFile | int) -> None:
+    if isinstance(file, InputFile):
+        file.close()
+    else:
+        os.close(file)
