@@ -11,32 +11,42 @@ from streamflow.model.errors import FlowError
 _METHODS = ("GET",) * 8 + ("POST", "PUT")
 _STATUSES = (200,) * 14 + (301, 304, 404, 404, 500, 503)
 _PATHS = ("/", "/login", "/search", "/cart", "/api/items", "/api/users", "/static/app.js", "/healthz")
+#: What the demo's flow writes beside the log.
+_OUTPUTS = ("enriched.jsonl", "bad.jsonl")
 #: One line in so many is malformed.
 MALFORMED_EVERY = 100
 
 
-def write_access_log(path: Path, lines: int, seed: int, progress: Callable[[int], object]) -> None:
-    """Write `lines` lines to `path`, unless it holds them already; `progress` is told how many were written.
+def write_access_log(path: Path, lines: int, seed: int, progress: Callable[[int], object]) -> bool:
+    """Write `lines` lines to `path`, unless it holds them already; tell whether it was written.
 
-    A file that this did not write is not touched: FlowError says so.
+    `progress` is told how many were. Files that this did not write are not touched: FlowError says so.
     """
     mark = f"# streamflow demo: {lines} lines, seed {seed}\n".encode()
     if path.exists():
         with path.open("rb") as existing:
             first = existing.readline(200)
         if first == mark:
-            return
+            return False
         if not first.startswith(b"# streamflow demo: "):
             raise FlowError(f"{path} exists and is not a log of this demo: move it away, or give --dir another folder")
+    elif any((path.parent / name).exists() for name in _OUTPUTS):
+        raise FlowError(
+            f"{path.parent} holds {' or '.join(_OUTPUTS)}, but not the log of this demo: give --dir another folder"
+        )
     temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as log:
-        log.write(mark)
-        written = 0
-        for chunk in _chunks(lines, random.Random(seed)):
-            log.write(chunk)
-            written = min(written + 10_000, lines)
-            progress(written)
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as log:
+            log.write(mark)
+            written = 0
+            for chunk in _chunks(lines, random.Random(seed)):
+                log.write(chunk)
+                written = min(written + 10_000, lines)
+                progress(written)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 def _chunks(lines: int, source: random.Random) -> Iterator[bytes]:

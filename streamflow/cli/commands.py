@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from streamflow import __version__
 from streamflow.cli.collision import refuse_collision
@@ -70,7 +71,7 @@ class StepsCommand(click.Command):
 
 @cli.command(cls=StepsCommand)
 @click.argument("flow", required=False)
-@click.option("--from", "source", help="A path (.jsonl, .ndjson, .txt, .log) or - for stdin.")
+@click.option("--from", "source", help="A path (.jsonl, .ndjson, .txt, .log), or - for JSON Lines on stdin.")
 @click.option("--to", "sink", help="A path, or - for stdout (the default).")
 @click.option("--map", "map_", multiple=True, metavar="MODULE:FUNCTION", help="Replace each item. Repeatable.")
 @click.option("--filter", "filter_", multiple=True, metavar="MODULE:FUNCTION", help="Keep some items. Repeatable.")
@@ -91,4 +92,7 @@ def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:
     """
     from streamflow.cli.run import run_flow
 
+    belonging = ("map_", "filter_", "flat_map", "concurrency", "on_error")
+    typed = [name for name in belonging if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    options["steps_given"] = ", ".join(f"--{name.strip('_').replace('_', '-')}" for name in typed)
     sys.exit(run_flow(flow, ctx.meta["streamflow.steps"], options))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamflow.cli.access_log import write_access_log
 from streamflow.cli.demo_flow import access_log_flow
-from streamflow.cli.perform import USAGE, explain, perform
+from streamflow.cli.perform import USAGE, explain, perform, print_report
 from streamflow.metrics.report import RunReport
 from streamflow.model.errors import FlowError
 
@@ -25,7 +27,7 @@ def run_demo(lines: int, folder: Path, seed: int, as_json: bool) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "access.log", lines, seed, console)
     except (FlowError, OSError) as error:
-        explain(error, console, False)
+        explain(error, console, None)
         return USAGE
     flow = access_log_flow(folder)
     if not as_json:
@@ -36,36 +38,41 @@ def run_demo(lines: int, folder: Path, seed: int, as_json: bool) -> int:
     if report is None:
         return code
     if as_json:
-        print(json.dumps(report.as_dict(), default=str))
-    else:
-        _show(report, folder, console)
+        return print_report(report, console) or code
+    _show(report, folder, console)
     return code
 
 
 def _write(path: Path, lines: int, seed: int, console: Console) -> None:
-    if not console.is_terminal:
-        console.print(f"writing {lines:,} lines to {path}", highlight=False)
-        write_access_log(path, lines, seed, lambda written: None)
-        return
-    with console.status(f"writing {lines:,} lines to {path}") as status:
-        write_access_log(
-            path, lines, seed, lambda written: status.update(f"writing {path}: {written:,} of {lines:,} lines")
-        )
+    with console.status(f"writing {path}") as status:
+        tell = lambda written: status.update(f"writing {path}: {written:,} of {lines:,} lines")  # noqa: E731
+        if not write_access_log(path, lines, seed, tell):
+            console.print(f"{path} is there already", highlight=False)
+        elif not console.is_terminal:
+            console.print(f"wrote {path}, {lines:,} lines", highlight=False)
 
 
 def _show(report: RunReport, folder: Path, console: Console) -> None:
     console.print("[bold]The report[/] (print(report))")
     console.print(str(report), markup=False, highlight=False)
     console.print(f"\n{balance(report)}", highlight=False)
-    console.print(
-        f"\n[bold]Next[/]\n"
-        f"  head -2 {folder}/enriched.jsonl           what came out\n"
-        f"  head -1 {folder}/bad.jsonl                one that failed: the line, where, why\n"
-        f"  streamflow demo --lines 3000000           then Ctrl-C: it drains, and nothing read is lost\n"
-        f"  streamflow run --from {folder}/enriched.jsonl --to - | head -3\n"
-        f"  streamflow run --help",
-        highlight=False,
-    )
+    command = _command()
+    following = {
+        f"head -2 {folder}/enriched.jsonl": "what came out",
+        f"head -1 {folder}/bad.jsonl": "one that failed: the line, where, why",
+        f"{command} demo --lines 3000000 --dir {folder}": "then Ctrl-C: it drains, and nothing read is lost",
+        f"{command} run --from {folder}/enriched.jsonl --to - | head -3": "any file, any function",
+        f"{command} run --help": "",
+    }
+    width = max(map(len, following))
+    console.print("\n[bold]Next[/]")
+    for line, why in following.items():
+        console.print(f"  {line:{width}}  {why}".rstrip(), highlight=False, markup=False)
+
+
+def _command() -> str:
+    """Return what this command is called from here."""
+    return "streamflow" if shutil.which("streamflow") else os.path.relpath(sys.argv[0])
 
 
 def balance(report: RunReport) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from streamflow.cli.progress import shown
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FAILED, USAGE, CANCELLED = 1, 2, 130
+#: The name that errors of writing to standard output carry.
+STDOUT = "stdout"
 
 
 def perform(
@@ -25,33 +30,45 @@ def perform(
     """Run `flow` to its end, showing progress on `console`; return the report, if there is one, and the exit code."""
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(_perform(flow, console, total)), 0
+            report, signalled = runner.run(_perform(flow, console, total))
+        if signalled and flow.plan.bounded:
+            console.print("stopped before the end of the input: the output is what came of the part that was read")
+            return report, 128 + signalled
+        return report, 0
     except RunCancelled:
         console.print("cancelled: nothing half-written bears its final name", highlight=False)
         return None, CANCELLED
-    except BrokenPipeError:
-        _forget_stdout()
-        return None, 0
     except FlowError as error:
         explain(error, console, show_traceback)
         return None, USAGE
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and error.filename == STDOUT:
+            return None, _reader_gone()  # `… | head` has seen enough
         explain(error, console, show_traceback)
         return None, FAILED
 
 
-async def _perform(flow: Runnable, console: Console, total: int | None) -> RunReport:
+async def _perform(flow: Runnable, console: Console, total: int | None) -> tuple[RunReport, int]:
+    """Return the report, and the signal that has drained the run, or 0."""
     run = flow.start()
     with stopping(run, lambda text: console.print(text, highlight=False)) as stopper:
         try:
             async with shown(run, console, total):
-                return await run.wait()
+                report = await run.wait()
+                return report, stopper.signal_number if report.state == "drained" else 0
         finally:
             await stopper.settled()
 
 
-def explain(error: BaseException, console: Console, show_traceback: bool) -> None:
-    """Say on `console` what went wrong, where, and how to see more."""
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what `error` was raised from; a FlowError has told that already."""
+    while not isinstance(error, FlowError) and error.__cause__ is not None:
+        error = error.__cause__
+        yield error
+
+
+def explain(error: BaseException, console: Console, show_traceback: bool | None) -> None:
+    """Say on `console` what went wrong, where, and how to see more; None: there is no option to see more."""
     if show_traceback:
         console.print("".join(traceback.format_exception(error)), markup=False, highlight=False)
     kind = "" if isinstance(error, FlowError) else f"{type(error).__name__}: "
@@ -59,12 +76,26 @@ def explain(error: BaseException, console: Console, show_traceback: bool) -> Non
     console.print(str(error), markup=False, highlight=False)
     for note in getattr(error, "__notes__", ()):
         console.print(f"  {note}", markup=False, highlight=False)
-    if not show_traceback and not isinstance(error, FlowError):
+    for cause in _causes(error):
+        console.print(f"  because of {type(cause).__name__}: {cause}", markup=False, highlight=False)
+    if show_traceback is False and not isinstance(error, FlowError):
         console.print("  --traceback shows where in the code", highlight=False)
 
 
-def _forget_stdout() -> None:
-    """Keep the interpreter from complaining at exit that the reader of our output has gone."""
-    import os
+def print_report(report: RunReport, console: Console) -> int:
+    """Print the report as JSON on standard output; return the exit code."""
+    try:
+        print(json.dumps(report.as_dict(), default=str), flush=True)
+    except BrokenPipeError:
+        return _reader_gone()
+    except OSError as error:
+        _reader_gone()
+        explain(error, console, False)
+        return FAILED
+    return 0
 
+
+def _reader_gone() -> int:
+    """Keep the interpreter from complaining at exit about output that cannot be written; return success."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

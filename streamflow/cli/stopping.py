@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM drain a run; a second one cancels it. The handlers are the command's own, and put back after."""
+"""Ctrl-C, SIGTERM and SIGHUP drain a run; a second one cancels it. The handlers are the command's own."""
 
 from __future__ import annotations
 
@@ -18,36 +18,34 @@ class Stopper:
     def __init__(self, run: Run, tell: Callable[[str], object]) -> None:
         self._run = run
         self._tell = tell
-        self._stopping: asyncio.Task[object] | None = None
-        self.signals = 0
+        self._stopping: list[asyncio.Task[object]] = []
+        #: The first signal that came, or 0.
+        self.signal_number = 0
 
-    def signal(self) -> None:
+    def signal(self, number: int) -> None:
         """Take one signal."""
-        self.signals += 1
-        if self.signals == 1:
+        if not self._stopping:
+            self.signal_number = number
             self._tell("draining: what was read is being finished; once more to cancel")
-            self._stopping = asyncio.create_task(self._run.drain())
-        elif self.signals == 2:
+            self._stopping.append(asyncio.create_task(self._run.drain()))
+        elif len(self._stopping) == 1:
             self._tell("cancelling")
-            self._stopping = asyncio.create_task(self._run.cancel())
+            self._stopping.append(asyncio.create_task(self._run.cancel()))
 
     async def settled(self) -> None:
         """Wait for what was begun; its errors are those of the run, which its waiter gets."""
-        if self._stopping is not None:
-            await asyncio.wait([self._stopping])
-            if not self._stopping.cancelled():
-                self._stopping.exception()
+        await asyncio.gather(*self._stopping, return_exceptions=True)
 
 
 @contextmanager
 def stopping(run: Run, tell: Callable[[str], object]) -> Iterator[Stopper]:
-    """Let SIGINT and SIGTERM stop `run` while the block lasts."""
+    """Let SIGINT, SIGTERM and SIGHUP stop `run` while the block lasts."""
     stopper = Stopper(run, tell)
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     try:
         for number in numbers:
-            loop.add_signal_handler(number, stopper.signal)
+            loop.add_signal_handler(number, stopper.signal, int(number))
     except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt, which cancels
         yield stopper
         return

@@ -23,8 +23,10 @@ class TextCodec(Codec[str]):
         return record.removesuffix(b"\n").removesuffix(b"\r").decode(self.encoding)
 
     def encode(self, item: str) -> bytes:
-        """Return `item` and a line end; raise TypeError unless it is a str."""
+        """Return `item` and a line end; raise TypeError unless it is a str, ValueError if it is more than one line."""
         try:
+            if "\n" in item:
+                raise ValueError(f"{item!r} is more than one line: add .flat_map(str.splitlines) before it")
             return (item + "\n").encode(self.encoding)
         except TypeError:
             raise TypeError(_not_text(item)) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
 from streamflow.model.interfaces import Reader, Writer
@@ -23,12 +23,20 @@ class Ends:
     async def complete(self) -> None:
         """Make all output visible; the first sink that cannot raises, and what follows it is left to be undone."""
         for index, writer in self.writers.items():
-            await writer.finish()
-            self._finished.add(index)
+            await self._finish(index, writer)
 
-    async def close(self) -> None:
-        """Undo what was not completed, and close everything; a sink that has finished stays so."""
+    async def _finish(self, index: int, writer: Writer[Any]) -> None:
+        await writer.finish()
+        self._finished.add(index)
+
+    async def close(self, keep: Container[int] = ()) -> None:
+        """Undo what was not completed, and close everything; a sink that has finished stays so.
+
+        Those in `keep` are completed all the same: what was set aside tells why a run has failed.
+        """
         for index, writer in self.writers.items():
+            if index in keep and index not in self._finished:
+                await self._try(self._finish(index, writer))
             if index not in self._finished:
                 await self._try(writer.abort())
         for index in list(self.readers):

@@ -245,6 +245,7 @@ class _Planner:
 
     def finish(self, parts: tuple[Part, ...]) -> Plan:
         """Freeze what was drafted."""
+        _check_files(self.stages)
         names = _names(self.stages)
         taken: Counter[str] = Counter()
         stages = tuple(
@@ -273,6 +274,21 @@ class _Planner:
             because=tuple(dict.fromkeys(unrepeatable)),
             bounded=all(stage.source.bounded for stage in stages if stage.source is not None),
         )
+
+
+def _check_files(stages: list[_Draft]) -> None:
+    """Refuse two sinks that write one file, and a file that is read and written."""
+    read = {draft.source.file for draft in stages if draft.source is not None}
+    written: set[str] = set()
+    for draft in stages:
+        path = draft.sink.file if draft.sink is not None else None
+        if path is None or path.startswith("/dev/"):
+            continue
+        if path in written:
+            raise FlowError(f"two sinks write {path!r}, and one would replace what the other wrote: give each its own")
+        if path in read:
+            raise FlowError(f"{path!r} is read and written by the same run: write to another file, and rename it then")
+        written.add(path)
 
 
 def _room_for(draft: _Draft) -> int:

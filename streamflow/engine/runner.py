@@ -74,6 +74,7 @@ class Run:
         self._began = perf_counter()
         self._error: BaseException | None = None
         self._more_errors = 0
+        self._failed_at: int | None = None
         self._asked: State | None = None
         self._checkpoints = Checkpointing()
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -231,7 +232,7 @@ class Run:
         except Exception as error:
             self._note_error(error)
         finally:
-            await self._ends.close()
+            await self._ends.close(keep=self._letters() if self._error is not None else ())
             self._measure(0.0)
             self.state = self._final_state()
             self.report = RunReport(self.state, self.statistics())
@@ -291,10 +292,16 @@ class Run:
         self._note_error(error)
         _log.debug("stage %s failed", stage.name, exc_info=error)
         self._tell(events.StageFailed(stage=stage.name, error=error))
+        self._failed_at = stage.planned.index
         emptying = self.plan.downstream(stage.planned.index)
         for other in self._wiring.stages:
-            if other is not stage and other.planned.index not in emptying:
+            # What sets failed items aside ends by itself, when all that fill it have.
+            if other is not stage and other.planned.index not in emptying and not other.planned.letters:
                 self._cancel_stage(other)
+
+    def _letters(self) -> set[int]:
+        """Return the stages that set failed items aside, unless that is what has failed."""
+        return {one.index for one in self.plan.stages if one.letters and one.index != self._failed_at}
 
     def _note_error(self, error: BaseException) -> None:
         if self._error is None:

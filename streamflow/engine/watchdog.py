@@ -106,7 +106,7 @@ class Watchdog:
             lines.append(f"stage {stage.name!r}: {stage.ledger.state}, {stage.ledger.in_flight:,} items under way")
             for task in stage.tasks():
                 lines.append(_stack(task))
-        return "\n".join(lines) or "nothing is left of it"
+        return "\n".join(lines) or "no stage is running: its sources and sinks are being opened or closed"
 
 
 def _stack(task: asyncio.Task[None]) -> str:

@@ -56,6 +56,9 @@ class Wiring:
             if planned.source is not None:
                 self.ends.readers[planned.index] = await planned.source.open()
         self.stages = [self._stage(planned) for planned in self.plan.stages]
+        for stage in self.stages:
+            watched = stage.writer is not None and stage.writer.watched
+            stage.eager_flush = watched or not self.plan.bounded_at(stage.planned.index)
         self._connect()
         if resume is not None:
             for stage in self.stages:
@@ -98,7 +101,6 @@ class Wiring:
         kind = SourceStage if planned.kind == "source" else FusedStage
         stage = kind(planned, self.turn, self.listener, writer)
         stage.stepper = self.stepper(planned, writer, stage.ledger)
-        stage.eager_flush = not self.plan.bounded_at(planned.index)
         if isinstance(stage, SourceStage):
             stage.prepare_to_read(self.ends.readers[planned.index])
         return stage

@@ -44,6 +44,10 @@ class Target:
         temporary = os.path.join(directory, f".{kept}.{secrets.token_hex(4)}.part")
         try:
             return cls(files, files.create(temporary, like=path), path, temporary)
+        except PermissionError as error:
+            raise PermissionError(
+                error.errno, f"a new file is written beside it first, and {directory!r} lets us make none", path
+            ) from None
         except FileNotFoundError:
             raise FileNotFoundError(
                 errno.ENOENT, f"there is no directory {directory!r} to write to: make it first", path

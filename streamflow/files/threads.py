@@ -30,6 +30,10 @@ def open_threads() -> int:
     return len(_open)
 
 
+#: Seconds that a call which hangs is given at the end, where nothing else was said.
+GRACE = 5.0
+
+
 class FileThread:
     """Run calls in the order in which they were made, on one daemon thread, from one event loop.
 
@@ -37,8 +41,8 @@ class FileThread:
     many seconds `close` gives a call that hangs (a dead network mount, a pipe that nobody reads).
     """
 
-    def __init__(self, name: str, grace: float = 5.0) -> None:
-        self._grace = grace
+    def __init__(self, name: str, grace: float | None = None) -> None:
+        self._grace = GRACE if grace is None else grace
         self._loop = asyncio.get_running_loop()
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._ended = self._loop.create_future()

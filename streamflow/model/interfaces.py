@@ -136,6 +136,11 @@ class Source(ABC, Generic[T_co]):
         return None
 
     @property
+    def file(self) -> str | None:
+        """Return the absolute path of the file that is read, if there is one."""
+        return None
+
+    @property
     def label(self) -> str:
         """Return the name shown for this source where the user gave none."""
         return type(self).__name__
@@ -154,6 +159,8 @@ class Writer(ABC, Generic[T_contra]):
 
     #: Items of the latest batch that `write` took before it raised.
     written: int = 0
+    #: Whether somebody may be reading the output already: then it is flushed whenever the flow waits for input.
+    watched: bool = False
 
     @abstractmethod
     async def write(self, batch: Sequence[T_contra]) -> None:
@@ -238,6 +245,11 @@ class Sink(ABC, Generic[T_contra]):
 
         It runs inside the fused stage, so that the writer is handed bytes.
         """
+        return None
+
+    @property
+    def file(self) -> str | None:
+        """Return the absolute path of the file that is written, if there is one."""
         return None
 
     @property

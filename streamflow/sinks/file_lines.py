@@ -44,6 +44,11 @@ class FileLines(PolicedSink[T]):
         return True
 
     @property
+    def file(self) -> str | None:
+        """Return the absolute path."""
+        return os.path.abspath(self.path)
+
+    @property
     def label(self) -> str:
         """Return the path."""
         return os.fspath(self.path)

@@ -29,6 +29,7 @@ class LinesWriter(InlineWriter[bytes]):
 
     def __init__(self, target: Target, thread: FileThread) -> None:
         self.target = target
+        self.watched = target.temporary is None
         self._thread = thread
         # Written from the start again each time and never cut, so that it keeps its memory; `tell` is its
         # length.

@@ -43,6 +43,11 @@ class FileLines(LineSource[T]):
         return True
 
     @property
+    def file(self) -> str | None:
+        """Return the absolute path."""
+        return os.path.abspath(self.path)
+
+    @property
     def label(self) -> str:
         """Return the path."""
         return os.fspath(self.path)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamflow.channels.memory import Channel
+from streamflow.channels.sizes import size_of_items
 from streamflow.model.batches import Batch
 from streamflow.model.errors import BufferOverflow
 from streamflow.model.markers import Barrier, Marker
@@ -191,3 +192,36 @@ def test_a_sender_is_woken_once_a_batch_not_once_an_item(count: int) -> None:
         await sending
 
     run(main)
+
+
+class Odd:
+    """Answer every question about its size in a way of its own."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError(name)
+
+    def __sizeof__(self) -> int:
+        raise ValueError("no size")
+
+
+class OddBytes:
+    @property
+    def nbytes(self) -> int:
+        raise ValueError("nobody knows")
+
+
+def released() -> memoryview:
+    view = memoryview(b"abc")
+    view.release()
+    return view
+
+
+ITEMS = [
+    *["a", b"b", 1, 2.5, None, True, {"k": [1]}, ()],
+    *[bytearray(b"x"), memoryview(b"yy"), released(), Odd(), OddBytes()],
+]
+
+
+@given(st.lists(st.integers(0, len(ITEMS) - 1), min_size=1, max_size=6))
+def test_no_item_fails_a_batch_by_its_size(chosen: list[int]) -> None:
+    assert size_of_items([ITEMS[n] for n in chosen]) >= 0

@@ -69,8 +69,9 @@ def test_the_log_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
         write_access_log(tmp_path / "three", 500, 7, lambda written: None)
 
 
-@pytest.mark.parametrize(("signals", "code"), [(1, 0), (2, 130)], ids=["drains", "cancels"])
-def test_ctrl_c(tmp_path: Path, signals: int, code: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("signals", [1, 2], ids=["drains", "cancels"])
+def test_signals(tmp_path: Path, signals: int, number: signal.Signals) -> None:
     (tmp_path / "steps.py").write_text(
         "import asyncio, sys\n"
         "async def step(item):\n"
@@ -92,12 +93,14 @@ def test_ctrl_c(tmp_path: Path, signals: int, code: int) -> None:
     process.stdin.write('"go"\n')
     process.stdin.flush()
     assert "ready" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert "draining" in process.stderr.readline()
     if signals == 2:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == code, errors
+    assert process.returncode == (128 + number if signals == 1 else 130), errors
+    assert ("stopped before the end of the input" in errors) == (signals == 1)
+    assert "Traceback" not in errors
     assert (tmp_path / "out.jsonl").exists() == (signals == 1)
     if signals == 1:
         assert (tmp_path / "out.jsonl").read_text() == '"go"\n'

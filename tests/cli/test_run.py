@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -156,3 +158,97 @@ def test_help_is_quick_and_shows_an_example() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "streamflow run --from in.jsonl" in done.stdout
+
+
+def start(folder: Path, *arguments: str, shell: str = "", **options: Any) -> subprocess.Popen[str]:
+    """Start the command in a process of its own; `shell` redirects."""
+    command = [sys.executable, "-c", "from streamflow.cli import main; main()", "run", *arguments]
+    if shell:
+        command = ["sh", "-c", f'exec "$0" "$@" {shell}', *command]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        text=True,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+
+
+def test_a_pipe_that_breaks_in_the_users_own_code_is_a_failure(folder: Path) -> None:
+    (folder / "broken.py").write_text("def send(n): raise BrokenPipeError('connection lost')\n")
+    result = invoke("--from", "in.jsonl", "--map", "broken:send", "--to", "out.jsonl")
+    assert result.exit_code == 1
+    assert "BrokenPipeError: connection lost" in result.output
+    assert not (folder / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "option", ["--map=mysteps:double", "--filter=mysteps:is_big", "--concurrency=3", "--on-error=skip"]
+)
+def test_options_that_would_have_no_effect_on_a_named_flow_are_refused(folder: Path, option: str) -> None:
+    result = invoke("mysteps:flow", option)
+    assert result.exit_code == 2
+    assert f"{option.partition('=')[0]} belongs to --from" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "says"),
+    [
+        ("def f(: pass", "bad:f", "bad.py, line 1"),
+        ("x = 1\n1 / 0", "bad:f", "import bad: ZeroDivisionError: division by zero"),
+        ("def f():\n    raise KeyError('k')", "bad:f", "bad.py, line 2"),
+        ("async def f(): ...", "bad:f", "bad:f is async"),
+        ("import streamflow as sf\ndef f(): return sf.flow(5)", "bad:f", "cannot take items from int"),
+        ("", "..:x", "expected MODULE:NAME"),
+        ("", "--to", "No such option"),
+    ],
+)
+def test_what_the_users_module_raises_is_told_with_its_line(
+    folder: Path, text: str, reference: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bad.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "bad", raising=False)
+    importlib.invalidate_caches()
+    result = invoke(reference)
+    assert result.exit_code == 2
+    if reference != "--to":
+        assert says in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-"])
+def test_a_closed_descriptor_is_no_file_of_the_run(folder: Path, closed: str) -> None:
+    process = start(folder, "--from", "in.jsonl", "--map", "mysteps:double", "--to", "out.jsonl", shell=closed)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert (folder / "out.jsonl").read_text().split() == ["0", "2", "4", "6", "8"]
+
+
+@pytest.mark.parametrize(("to", "code"), [("-", 1), ("out.jsonl", 0)])
+def test_with_standard_output_closed_only_what_needs_it_fails(folder: Path, to: str, code: int) -> None:
+    process = start(folder, "--from", "in.jsonl", "--to", to, shell=">&-")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert ("no standard output" in errors) == (code == 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("arguments", [("--from", "in.jsonl", "--to", "out.jsonl", "--json"), ("--help",)])
+def test_a_report_that_cannot_be_printed_is_told_plainly(folder: Path, arguments: tuple[str, ...]) -> None:
+    process = start(folder, *arguments, shell="> /dev/full")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "No space left" in errors
+    assert "Traceback" not in errors
+
+
+def test_lines_come_out_as_they_come_in(folder: Path) -> None:
+    process = start(folder, "--from", "-", "--map", "mysteps:double", "--to", "-", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for n in range(3):
+        process.stdin.write(f"{n}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == f"{2 * n}\n"  # before the input ends
+    process.communicate(timeout=30)
+    assert process.returncode == 0

@@ -211,7 +211,7 @@ def test_what_was_prepared_and_never_committed_is_undone() -> None:
             await asyncio.sleep(1)
             waiting = asyncio.ensure_future(handle.checkpoint())
             await asyncio.sleep(1)
-            assert ready.log.methods()[-1] == "prepare"
+            assert "prepare" in ready.log.methods()
             await handle.cancel()
             with pytest.raises(sf.FlowError, match="the run ended"):
                 await waiting

@@ -1,0 +1,136 @@
+"""Files at both ends of a flow: pipes, devices, the same file twice, and what is left when a run fails."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import streamflow as sf
+from streamflow.testing import no_leaks
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    return tmp_path / "pipe.jsonl"
+
+
+@pytest.mark.parametrize("gear", ["cancel", "drain", "task"])
+def test_a_named_pipe_without_a_writer_holds_up_nothing(pipe: Path, gear: str) -> None:
+    async def main() -> None:
+        async with no_leaks():
+            handle = sf.flow(pipe).to([]).start()
+            waiting = asyncio.ensure_future(handle.wait())
+            async with handle:  # the run has begun: nobody waits for a writer to open a file
+                if gear == "cancel":
+                    await handle.cancel(timeout=5)
+                elif gear == "drain":
+                    await handle.drain(timeout=5)
+                else:
+                    waiting.cancel()
+                    await asyncio.wait([waiting])
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_a_named_pipe_is_read_as_it_is_written_and_ends_with_its_last_writer(pipe: Path) -> None:
+    async def main() -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        handle = sf.flow(pipe).to(seen.put).start()
+        async with handle:
+            writer = await asyncio.to_thread(open, pipe, "wb", 0)
+            for n in range(3):
+                writer.write(b"%d\n" % n)
+                assert await seen.get() == n
+            writer.close()
+            report = await handle.wait()
+        assert report.items_in == 3
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("gear", ["cancel", "drain"])
+def test_a_sink_that_cannot_even_be_opened_is_given_up(pipe: Path, gear: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamflow.files import threads
+
+    monkeypatch.setattr(threads, "GRACE", 0.05)
+
+    async def main() -> None:
+        handle = sf.flow(itertools.count()).to(pipe).start()  # nobody reads the pipe
+        await asyncio.sleep(0)
+        report = await (handle.cancel() if gear == "cancel" else handle.drain(timeout=8))
+        assert report.state in ("cancelled", "drained")
+
+    asyncio.run(main())
+    os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))  # lets the thread go that stands there
+
+
+def test_output_for_a_pipe_is_not_held_back_until_there_is_more(pipe: Path) -> None:
+    async def main() -> None:
+        inbox: sf.Inbox[int] = sf.inbox(10)
+
+        async def numbers() -> Any:
+            yield await asks.get()
+            yield await asks.get()
+
+        asks: asyncio.Queue[int] = asyncio.Queue()
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(reader, True)
+        async with sf.flow(numbers).to(pipe).start() as handle:  # bounded, as far as anybody knows
+            for n in range(2):
+                await asks.put(n)
+                assert await asyncio.to_thread(os.read, reader, 100) == b"%d\n" % n
+            await handle.wait()
+        os.close(reader)
+        del inbox
+
+    asyncio.run(main())
+
+
+def test_two_sinks_of_one_file_and_a_file_that_is_read_and_written_are_refused(tmp_path: Path) -> None:
+    here, there = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    here.write_text("1\n")
+    numbers = sf.flow(here)
+    with pytest.raises(sf.FlowError, match="two sinks write"):
+        sf.together(numbers.to(there), numbers.map(str).to(str(there))).run_sync()
+    with pytest.raises(sf.FlowError, match="two sinks write"):
+        numbers.map(str, on_error=sf.dead_letter(there)).to(there).run_sync()
+    with pytest.raises(sf.FlowError, match="read and written"):
+        numbers.to(here).run_sync()
+    with pytest.raises(sf.FlowError, match="read and written"):
+        numbers.map(str, on_error=sf.dead_letter(here)).to(there).run_sync()
+    assert here.read_text() == "1\n"
+    null = sf.sinks.JsonLines("/dev/null")
+    sf.together(numbers.to(null), numbers.map(str).to(sf.sinks.TextLines("/dev/null"))).run_sync()
+
+
+@pytest.mark.parametrize("bad", [3, 40])
+def test_a_run_that_fails_keeps_what_it_has_set_aside(tmp_path: Path, bad: int) -> None:
+    async def check(n: int) -> int:
+        await asyncio.sleep(0)
+        if n < bad:
+            raise ValueError(f"no {n}")
+        return n
+
+    letters = tmp_path / "bad.jsonl"
+    flow = sf.flow(range(1000)).map(check, concurrency=5, on_error=sf.dead_letter(letters), max_failures=bad - 1)
+    with pytest.raises(sf.TooManyFailures):
+        flow.to(tmp_path / "out.jsonl").run_sync()
+    assert [json.loads(line)["item"] for line in letters.read_text().splitlines()][: bad - 1] == list(range(bad - 1))
+    assert not (tmp_path / "out.jsonl").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
+
+
+def test_an_item_of_several_lines_is_no_line(tmp_path: Path) -> None:
+    flow = sf.flow(["a", "b\nc"])
+    with pytest.raises(ValueError, match="more than one line"):
+        flow.to(tmp_path / "out.txt").run_sync()
+    assert sf.flow(["a", "b\nc"]).flat_map(str.splitlines).to(tmp_path / "out.txt").run_sync().items_in == 2
+    assert (tmp_path / "out.txt").read_text() == "a\nb\nc\n"
