@@ -277,6 +277,11 @@ class Channel:
         return self._items
 
     @property
+    def waiting(self) -> bool:
+        """Tell whether something, if only a marker, is there to be received."""
+        return bool(self._queue)
+
+    @property
     def sending(self) -> bool:
         """Tell whether the sender waits for room."""
         return self._sender is not None and not self._sender.done()

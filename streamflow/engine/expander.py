@@ -56,7 +56,10 @@ class Expander:
         """Return the children so far as a batch to be sent."""
         out, self.out = self.out, []
         self.ledger.emitted += len(out)
-        return Batch(out, self.origin)
+        origin = self.origin
+        if self.hungry:
+            self.origin = None
+        return Batch(out, origin)
 
     def step(self, deadline: float) -> None:
         """Expand until `deadline` (of `perf_counter`), a full `out`, or the end of what was fed."""
@@ -72,6 +75,9 @@ class Expander:
                 more = True
             if not more and self._next >= len(self._items):
                 self.hungry = True
+                self._items, self._next = (), 0  # somebody may wait for the end of what was dropped
+                if not self.out:
+                    self.origin = None
                 return
             if perf_counter() >= deadline or len(self.out) >= MAX_OUT or len(self.letters) >= MAX_LETTERS:
                 return

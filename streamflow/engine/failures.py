@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -14,6 +16,7 @@ from streamflow.model.policies import DeadLetters
 from streamflow.model.positions import Answerable, Known, Where, resolved
 
 _MARK = "in stage "
+_ENGINE = str(Path(__file__).parent)
 
 
 def explain_failure(error: BaseException, stage: str, operator: str, index: int | None, position: Known) -> None:
@@ -46,6 +49,17 @@ def as_failure(error: BaseException, label: str) -> BaseException:
         return error
     stand_in.__cause__ = error
     return stand_in
+
+
+def without_our_frames(error: BaseException) -> BaseException:
+    """Cut the engine's frames off the traceback: they would keep the batch's other items as long as the error."""
+    here = error.__traceback__
+    while here is not None and here.tb_frame.f_code.co_filename.startswith((_ENGINE, "<streamflow fused")):
+        with suppress(RuntimeError):  # one that still runs
+            here.tb_frame.clear()
+            dict(here.tb_frame.f_locals)  # which brings the copy up to date that was made when blame was looked for
+        here = here.tb_next
+    return error.with_traceback(here)
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -82,7 +96,7 @@ class Failures:
         self.ledger.failed += 1
         policy = operator.errors
         if isinstance(position, Answerable):
-            position.reject(error)
+            position.reject(without_our_frames(error))
         position = resolved(position)
         if not policy.drops or isinstance(error, FlowError):
             explain_failure(error, self.stage, operator.label, index, position)

@@ -80,19 +80,22 @@ class Plan:
     repeatable: bool
     because: tuple[str, ...] = field(default=())
     bounded: bool = True
+    #: Of each stage, whether every source that feeds it ends by itself.
+    ending: tuple[bool, ...] = ()
 
     def downstream(self, stage: int) -> frozenset[int]:
         """Return the stages that data of `stage` can reach, itself left out."""
+        consumers: dict[int, list[int]] = {}
+        for edge in self.edges:
+            consumers.setdefault(edge.producer, []).append(edge.consumer)
         found: set[int] = set()
         waiting = [stage]
         while waiting:
-            here = waiting.pop()
-            new = {edge.consumer for edge in self.edges if edge.producer == here} - found
+            new = set(consumers.get(waiting.pop(), ())) - found
             found |= new
             waiting.extend(new)
         return frozenset(found - {stage})
 
     def bounded_at(self, stage: int) -> bool:
         """Tell whether every source that feeds `stage` ends by itself."""
-        feeding = {stage} | {one.index for one in self.stages if stage in self.downstream(one.index)}
-        return all(one.source is None or one.source.bounded for one in self.stages if one.index in feeding)
+        return self.ending[stage]

@@ -273,7 +273,15 @@ class _Planner:
             repeatable=not unrepeatable,
             because=tuple(dict.fromkeys(unrepeatable)),
             bounded=all(stage.source.bounded for stage in stages if stage.source is not None),
+            ending=_ending(stages, self.edges),
         )
+
+
+def _ending(stages: tuple[PlannedStage, ...], edges: list[PlannedEdge]) -> tuple[bool, ...]:
+    ending = [stage.source is None or stage.source.bounded for stage in stages]
+    for edge in sorted(edges, key=lambda edge: edge.consumer):  # a stage comes after those that feed it
+        ending[edge.consumer] &= ending[edge.producer]
+    return tuple(ending)
 
 
 def _check_files(stages: list[_Draft]) -> None:

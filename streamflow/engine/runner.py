@@ -89,6 +89,7 @@ class Run:
         Cancelling this cancels the run, and returns only when it has been cleaned up. Raises RunCancelled if the run
         was cancelled through `cancel`.
         """
+        self._refuse_own("wait")
         await self._wait_cancelling()
         if self._error is not None:
             raise self._error
@@ -96,6 +97,15 @@ class Run:
             raise RunCancelled("the run was cancelled through its handle before it had finished")
         assert self.report is not None
         return self.report
+
+    def _refuse_own(self, what: str) -> None:
+        """Raise FlowError in a function of the flow itself: it would wait for its own end."""
+        here = asyncio.current_task()
+        if any(here in stage.tasks() for stage in self._wiring.stages):
+            raise FlowError(
+                f"{what}() was called by a function of the flow itself, which the run would wait for: "
+                f"have a task of your own do it, as in asyncio.create_task(run.{what}())"
+            )
 
     async def _wait_cancelling(self) -> None:
         try:
@@ -134,6 +144,7 @@ class Run:
         """
         if timeout is not None:
             seconds_of("drain(timeout=...)", timeout, zero=True)
+        self._refuse_own("drain")
         if not self._task.done() and self._asked != "cancelled":
             await self.resume()
             self.state = "draining"
@@ -155,6 +166,7 @@ class Run:
         Raises FlowHung, naming what would not end, if something is still alive after `timeout` seconds.
         """
         seconds_of("cancel(timeout=...)", timeout, zero=True)
+        self._refuse_own("cancel")
         self._cancel_stages("cancelled")
         await self._until_gone(timeout)
         if self._error is not None:
@@ -229,8 +241,10 @@ class Run:
         except asyncio.CancelledError as error:
             if self._asked is None:
                 self._note_error(error)
-        except Exception as error:
+        except BaseException as error:
             self._note_error(error)
+            if not isinstance(error, Exception):
+                raise  # it is for whoever runs the loop
         finally:
             await self._ends.close(keep=self._letters() if self._error is not None else ())
             self._measure(0.0)
@@ -253,6 +267,7 @@ class Run:
             async with asyncio.TaskGroup() as group:
                 for stage in self._wiring.stages:
                     stage.task = group.create_task(self._guard(stage), name=f"streamflow stage {stage.name}")
+                    stage.task.add_done_callback(stage.end_unbegun)
                 if not self._opened.done():
                     self._opened.set_result(None)
         finally:
@@ -297,7 +312,7 @@ class Run:
         for other in self._wiring.stages:
             # What sets failed items aside ends by itself, when all that fill it have.
             if other is not stage and other.planned.index not in emptying and not other.planned.letters:
-                self._cancel_stage(other)
+                other.cancel()
 
     def _letters(self) -> set[int]:
         """Return the stages that set failed items aside, unless that is what has failed."""
@@ -328,19 +343,12 @@ class Run:
         if self._task.done():
             return
         self._asked = asked
+        again = self.state == "cancelling"
         self.state = "cancelling"
         if self._opening:
             self._task.cancel()
         for stage in self._wiring.stages:
-            self._cancel_stage(stage)
-
-    @staticmethod
-    def _cancel_stage(stage: Stage) -> None:
-        if stage.task is None or stage.task.done():
-            return
-        # Asked a second time, those of its tasks are asked too that went on in spite of the first.
-        for task in stage.tasks() if stage.task.cancelling() else [stage.task]:
-            task.cancel()
+            stage.cancel(again=again)
 
     async def _until_gone(self, timeout: float) -> None:
         """Wait for the end of the run, whatever cancels the caller meanwhile; report what hangs."""
@@ -379,7 +387,7 @@ class Run:
             if error is not None:
                 self._note_error(error)
                 for stage in self._wiring.stages:
-                    self._cancel_stage(stage)
+                    stage.cancel()
                 return
             report = watchdog.stalled(self._clock.now(), self._stall_after)
             if report is not None:
@@ -421,7 +429,9 @@ class Run:
             return
         try:
             self._on_event(event)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise  # these are for whoever runs the loop
+        except BaseException:
             _log.exception("on_event failed for %r", event)
 
 

@@ -49,7 +49,7 @@ class Stage(ABC):
         self.letters: dict[int, Channel] = {}
         self.writer: Writer[Any] | None = None
         self.task: asyncio.Task[None] | None = None
-        self.stopping_early = False
+        self.stopping_early = self.cancelled = False
         self.failed_above = False
         self.over = False
         self.eager_flush = False
@@ -98,18 +98,32 @@ class Stage(ABC):
         for channel in self.letter_edges:
             channel.mark(EndOfStream(failed))
 
+    def end_unbegun(self, _: object) -> None:
+        """End a stage whose task was cancelled before it had begun: whoever reads from it waits for its end."""
+        if not self.over:
+            self.close()
+            self._end(failed=True)
+
     def _reader_gone(self) -> None:
         if self.outlet.closed:
             self.stop_early()
 
     def stop_early(self) -> None:
         """End this stage as if its input had: nobody wants more of it, or it is to read no more. That is success."""
-        if self.over:
-            return
+        if self.over or self.stopping_early or self.cancelled:
+            return  # asking again would cut its clean-up short
         self.stopping_early = True
         task = self.task
         if task is not None and not task.done() and task is not asyncio.current_task():
             task.cancel()
+
+    def cancel(self, *, again: bool = False) -> None:
+        """Cancel this stage, once; asked `again` by the user, also those of its tasks that went on in spite of it."""
+        if self.task is None or self.task.done() or (self.cancelled and not again):
+            return
+        for task in self.tasks() if self.cancelled else [self.task]:
+            task.cancel()
+        self.cancelled = True
 
     def settle_counts(self) -> None:
         """Bring the ledger up to date, for those that count elsewhere."""

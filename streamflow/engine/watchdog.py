@@ -21,7 +21,7 @@ class Watchdog:
         self._stages = stages
         self._channels = channels
         self._seen: tuple[int, ...] = ()
-        self._suspected: list[str] = []
+        self._suspected: tuple[list[str], tuple[int, ...]] = ([], ())
         self._still_since: float | None = None
         self._told = False
 
@@ -36,12 +36,15 @@ class Watchdog:
 
     def moved(self) -> bool:
         """Tell whether anything was received or handed on since the last call."""
+        before, self._seen = self._seen, self._figures()
+        return before != self._seen
+
+    def _figures(self) -> tuple[int, ...]:
         seen = [channel.received for channel in self._channels]
         for stage in self._stages:
             ledger = stage.ledger
             seen += [ledger.received, ledger.passed, ledger.emitted, ledger.dropped, ledger.failed, ledger.retried]
-        before, self._seen = self._seen, tuple(seen)
-        return before != self._seen
+        return tuple(seen)
 
     def waiting(self) -> bool:
         """Tell whether there is data in the run, queued or in a stage's hands, which nobody holds back on purpose."""
@@ -51,11 +54,12 @@ class Watchdog:
         return queued or any(stage.ledger.in_flight for stage in self._alive())
 
     def deadlock(self) -> FlowDeadlock | None:
-        """Return an error if stages wait for each other in a circle, seen twice so that it is no passing state."""
+        """Return an error if stages wait in the same circle as when last asked, and nothing has moved since."""
         waits, free = self._waits()
         circle = circle_of_waits(waits, free)
-        confirmed = circle and circle == self._suspected
-        self._suspected = circle
+        suspected = (circle, self._figures())
+        confirmed = circle and suspected == self._suspected
+        self._suspected = suspected
         if not confirmed:
             return None
         return FlowDeadlock(f"stages wait for each other in a circle ({' → '.join(circle)}):\n{self.describe()}")

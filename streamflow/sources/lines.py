@@ -6,6 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 from streamflow.model.errors import FlowError, RecordError
@@ -17,6 +18,10 @@ T = TypeVar("T")
 
 #: Bytes of lines that are passed on at once: larger blocks of dicts slow the garbage collector down.
 CHUNK = 1 << 16
+#: Seconds that a flow may take over one chunk before the next ones are shorter.
+SLOW = 0.05
+#: Bytes of the first chunk, and of the shortest.
+FIRST, SHORTEST = 1 << 10, 64
 #: Bytes of a line that is too long which its error shows.
 SHOWN = 200
 
@@ -105,7 +110,8 @@ class LineCutter:
 
     def __init__(self, label: str, chunk: int, max_line_bytes: int) -> None:
         self.label = label
-        self._chunk = min(chunk, max_line_bytes + 1)
+        self._most = min(chunk, max_line_bytes + 1)
+        self._chunk = min(FIRST, self._most)
         self._max_line = max_line_bytes
         self.move(offset=0, line=1)
 
@@ -128,6 +134,14 @@ class LineCutter:
             self._line += len(self._before)
             self._before = None
         return self._line
+
+    def shorten(self) -> None:
+        """Cut smaller chunks from now on."""
+        self._chunk = max(self._chunk // 2, min(SHORTEST, self._most))
+
+    def lengthen(self) -> None:
+        """Cut larger chunks from now on, up to what was asked for."""
+        self._chunk = min(self._chunk * 2, self._most)
 
     def feed(self, block: bytearray | bytes, end: int) -> None:
         """Take the first `end` bytes of `block`; all before it was cut."""
@@ -242,19 +256,27 @@ class Blocks(ABC):
 
 
 class LineReader(Reader[Any]):
-    """Read lines, in blocks that are decoded elsewhere."""
+    """Read lines, in blocks that are decoded elsewhere.
+
+    Where the flow takes long over a block, the next ones are shorter: what was read is finished before a run drains.
+    """
 
     def __init__(self, blocks: Blocks, cutter: LineCutter) -> None:
         self._blocks = blocks
         self._cutter = cutter
         self._ended = False
         self._draining = False
+        self._given: float | None = None
 
     async def read(self, limit: int) -> LineBlock | None:
         """Return the next chunk of lines; `limit` is not heeded, since a chunk is small."""
+        if self._given is not None:
+            self._adapt(perf_counter() - self._given)
+            self._given = None
         while not self._ended:
             block = self._cutter.cut()
             if block is not None:
+                self._given = perf_counter()
                 return block
             if self._draining and not self._blocks.drain():
                 self._ended = True
@@ -266,6 +288,12 @@ class LineReader(Reader[Any]):
                 self._ended = True
                 return self._cutter.finish()
         return None
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds > SLOW:
+            self._cutter.shorten()
+        elif seconds < SLOW / 4:
+            self._cutter.lengthen()
 
     def position(self) -> Position:
         """Return line and offset of the next line."""

@@ -144,14 +144,20 @@ class ConcurrentStage(Stage):
             for item in self._items:
                 return item
         if not self.order.fenced:
-            reader.set_result(None)
+            self._wake_reader()
         return _END
+
+    def _wake_reader(self) -> None:
+        if self._hungry is not None and not self._hungry.done():
+            self._hungry.set_result(None)
 
     def _wake_workers(self) -> None:
         """Let idle workers go on, and start new ones, as far as there is work and room."""
         if self.order.fenced or not self._taking:
             return
         there = length_hint(self._items) + self.inputs[0].queued
+        if not there:
+            self._wake_reader()  # idle workers have nothing to look for: it waits for what comes next
         wanted = min(there, self._ceiling - self._taken, self.limit - self.calls_under_way)
         while self._idle and wanted > 0:
             future = self._idle.popleft()
@@ -280,11 +286,11 @@ class ConcurrentStage(Stage):
                 return
             if isinstance(signal, Marker):
                 await self.pass_on(signal)
-                if self._hungry is not None and not self._hungry.done():
-                    self._hungry.set_result(None)  # the reader may go on behind a fence
+                self._wake_reader()  # it may go on behind a fence
             elif signal is not None:
                 raise signal
             self._wake_workers()
+            del out, signal  # nothing that has left is held while the next one is waited for
 
     async def _hand_on(self, out: list[Any]) -> None:
         if self.failures.letters:

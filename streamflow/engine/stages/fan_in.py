@@ -29,6 +29,7 @@ class FanInStage(Stage):
         self._arrivals: deque[int] = deque()
         self._held: deque[int] = deque()
         self._arrived: asyncio.Future[None] | None = None
+        self._probes: deque[Marker] = deque(maxlen=64)
 
     def listen(self) -> None:
         """Begin to note which edge something arrives on."""
@@ -101,7 +102,9 @@ class FanInStage(Stage):
             time = self.watermarks.advance(port, marker.time)
         elif isinstance(marker, Idle):
             time = self.watermarks.idle(port)
-        else:
+        elif not any(marker is one for one in self._probes):
+            # What was sent down several paths arrives as often: it goes on once, or it would double at each diamond.
+            self._probes.append(marker)
             await self.pass_on(marker)
         if time is not None:
             self.outlet.mark(time)
@@ -119,7 +122,9 @@ class FanInStage(Stage):
     def waits_for(self) -> list[Channel]:
         """Return the edges that must move before this stage can."""
         if self.ledger.state == "starved":
-            return [channel for port, channel in enumerate(self.inputs) if self.wanted(port)]
+            wanted = [channel for port, channel in enumerate(self.inputs) if self.wanted(port)]
+            # What has come on one of them will be taken: the stage has been woken, or is about to be.
+            return [] if any(channel.waiting for channel in wanted) else wanted
         return super().waits_for()
 
     async def forward(self, batch: Batch) -> None:

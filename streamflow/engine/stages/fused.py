@@ -57,6 +57,7 @@ class FusedStage(Stage):
         """Step through one batch, handing on what each step gives."""
         stepper, turn = self.stepper, self.turn
         stepper.feed(items, origin)
+        del items, origin  # an error that somebody keeps has this frame behind it
         worked = False
         while not stepper.hungry:
             while turn.spent():
