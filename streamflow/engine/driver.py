@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from streamflow.engine.expander import Expander
+from streamflow.engine.failures import explain_failure
 from streamflow.engine.plan import Plan, PlannedStage
 from streamflow.engine.stages.source import READ_LIMIT, origin_of
 from streamflow.engine.stepper import Stepper
@@ -97,7 +98,12 @@ class Driver:
         stepper = self._steppers[0]
         countdown = getattr(stepper, "countdown", None)
         start = self._reader.position()
-        pulled = self._reader.pull(READ_LIMIT if countdown is None else max(1, min(READ_LIMIT, countdown.left)))
+        try:
+            pulled = self._reader.pull(READ_LIMIT if countdown is None else max(1, min(READ_LIMIT, countdown.left)))
+        except Exception as error:
+            ledger = self.ledgers[0]
+            explain_failure(error, ledger.name, ledger.operators[0], None, self._reader.position())
+            raise
         if pulled is not None:
             stepper.feed(pulled, origin_of(pulled, start))
         return pulled is not None

@@ -9,6 +9,7 @@ from typing import Any
 
 from streamflow.channels.memory import Channel
 from streamflow.engine.stage import Stage
+from streamflow.engine.stages.fan_in import ConcatStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.waiting import circle_of_waits
 from streamflow.model.errors import FlowDeadlock
@@ -81,6 +82,12 @@ class Watchdog:
             waits[stage.name] = others
             if not others:
                 free.add(stage.name)
+        for stage in self._alive():
+            # A source that a concat has shut waits for it, whatever else it feeds.
+            for source in stage.shut_sources() if isinstance(stage, ConcatStage) else ():
+                if source.name in waits:
+                    waits[source.name].add(stage.name)
+                    free.discard(source.name)
         ended = {stage.name for stage in self._stages} - set(waits)
         return waits, free | ended
 

@@ -235,3 +235,36 @@ def test_many_stages_are_opened_quickly_and_a_probe_does_not_double_at_each_diam
         assert report.statistics.latency.count <= 2
 
     run(main)
+
+
+def test_ends_that_wait_for_each_others_sources_are_told_at_once() -> None:
+    async def main() -> None:
+        one, two = sf.flow(range(100)), sf.flow(range(100))
+        crossed = sf.together(sf.concat(one, two).to([]), sf.concat(two, one).to([]))
+        with pytest.raises(sf.FlowDeadlock, match="circle"):
+            await crossed.run()
+        same = sf.together(sf.concat(one, two).to([]), sf.concat(one, two).map(str).to([]), two.to([]))
+        assert (await same.run()).state == "finished"
+
+    run(main, horizon=60)
+
+
+def test_a_huge_concurrency_costs_no_memory_before_it_is_used() -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        assert run(sf.flow(range(10)).map(hop, concurrency=10**6).collect) == list(range(10))
+        assert tracemalloc.get_traced_memory()[1] < 24 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_error_of_the_source_carries_its_note_in_a_plain_loop_too() -> None:
+    def source() -> Any:
+        yield 1
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more") as caught:
+        list(sf.flow(source).map(lambda n: n))
+    assert "operator 'source'" in caught.value.__notes__[0]

@@ -43,7 +43,7 @@ class ConcurrentStage(Stage):
         self.operator = operator = planned.operator
         self.adaptive = AdaptiveLimit() if operator.concurrency == "auto" else None
         self.limit = self.adaptive.limit if self.adaptive else int(operator.concurrency)
-        most = SLOTS_PER_ITEM * (self.adaptive.most if self.adaptive else self.limit)
+        most = _slots(self.adaptive.most if self.adaptive else self.limit)
         self.order: Ordered | Unordered = Ordered(most) if operator.ordered else Unordered()
         self.failures = Failures(planned.name, self.ledger)
         self.ledger.concurrency = self.limit
@@ -59,7 +59,7 @@ class ConcurrentStage(Stage):
         self._taken = 0
         self._item_bytes = 0.0
         self._busy_since = 0.0
-        self._capacity = self._ceiling = SLOTS_PER_ITEM * self.limit
+        self._capacity = self._ceiling = _slots(self.limit)
 
     @property
     def calls_under_way(self) -> int:
@@ -68,7 +68,7 @@ class ConcurrentStage(Stage):
 
     def _set_capacity(self) -> None:
         """Work out how many items may be under way or wait for their predecessors."""
-        capacity = SLOTS_PER_ITEM * self.limit
+        capacity = _slots(self.limit)
         if self._item_bytes:
             capacity = min(capacity, max(self.limit, int(MAX_WAITING_BYTES / self._item_bytes)))
         self._ceiling += capacity - self._capacity
@@ -368,3 +368,8 @@ class ConcurrentStage(Stage):
         self.force_letters(self.failures.letters)
         super().close()
         self._origins.clear()
+
+
+def _slots(limit: int) -> int:
+    """Return how many items may be under way or wait for their predecessors, where `limit` are under way at most."""
+    return min(SLOTS_PER_ITEM * limit, max(limit, 1 << 16))

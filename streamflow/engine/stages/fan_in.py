@@ -158,6 +158,10 @@ class ConcatStage(FanInStage):
             for stage in behind:
                 stage.shut()
 
+    def shut_sources(self) -> list[SourceStage]:
+        """Return the sources whose turn is still to come."""
+        return [stage for behind in self.shut[max(self.turn_of + 1, 1) :] for stage in behind]
+
     def wanted(self, port: int) -> bool:
         """Tell whether it is this input's turn; markers that stand at the head of a later one pass."""
         return super().wanted(port) and (port == self.turn_of or self.inputs[port].marker_first())
