@@ -246,7 +246,7 @@ class Run:
             if not isinstance(error, Exception):
                 raise  # it is for whoever runs the loop
         finally:
-            await self._ends.close(keep=self._letters() if self._error is not None else ())
+            await self._ends.close(keep=self._set_aside() if self._error is not None else ())
             self._measure(0.0)
             self.state = self._final_state()
             self.report = RunReport(self.state, self.statistics())
@@ -314,9 +314,10 @@ class Run:
             if other is not stage and other.planned.index not in emptying and not other.planned.letters:
                 other.cancel()
 
-    def _letters(self) -> set[int]:
-        """Return the stages that set failed items aside, unless that is what has failed."""
-        return {one.index for one in self.plan.stages if one.letters and one.index != self._failed_at}
+    def _set_aside(self) -> set[int]:
+        """Return the stages that have set failed items aside, unless that is what has failed."""
+        letters = [stage for stage in self._wiring.stages if stage.planned.letters and stage.ledger.received]
+        return {stage.planned.index for stage in letters if stage.planned.index != self._failed_at}
 
     def _note_error(self, error: BaseException) -> None:
         if self._error is None:

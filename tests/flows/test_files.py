@@ -128,6 +128,17 @@ def test_a_run_that_fails_keeps_what_it_has_set_aside(tmp_path: Path, bad: int) 
     assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
 
 
+def test_a_run_that_fails_with_nothing_to_set_aside_leaves_the_old_file(tmp_path: Path) -> None:
+    letters = tmp_path / "bad.jsonl"
+    letters.write_text("of yesterday\n")
+    bad = sf.dead_letter(letters)
+    with pytest.raises(FileNotFoundError):
+        sf.flow(tmp_path / "missing.jsonl").map(str, on_error=bad).to([]).run_sync()
+    with pytest.raises(ZeroDivisionError):
+        sf.flow([1, 0]).map(str, on_error=bad).map(lambda n: 1 / int(n)).to([]).run_sync()
+    assert letters.read_text() == "of yesterday\n"
+
+
 def test_an_item_of_several_lines_is_no_line(tmp_path: Path) -> None:
     flow = sf.flow(["a", "b\nc"])
     with pytest.raises(ValueError, match="more than one line"):
