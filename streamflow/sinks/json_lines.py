@@ -14,7 +14,8 @@ from streamflow.sinks.file_lines import FileLines
 class JsonLines(FileLines[Any]):
     """Write one JSON value a line to the file `path`: plain values, Structs, dataclasses, numpy values.
 
-    JSON has no NaN and no infinity: they are written as null. Naming the `type` of the items makes those that are no dicts faster; it converts and checks nothing.
+    JSON has no NaN and no infinity: they are written as null. Naming the `type` of the items makes those that
+    are no dicts faster; it converts and checks nothing.
     """
 
     type: Any = None
