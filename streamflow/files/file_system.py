@@ -73,8 +73,8 @@ class FileSystem(ABC):
         """Make a new file, with the permissions of the file `like` if that exists; raise FileExistsError."""
 
     @abstractmethod
-    def open_to_append(self, path: str) -> OutputFile:
-        """Open a file at its end, which a line end closes if it is torn; make it if it is missing."""
+    def open_to_append(self, path: str, *, lines: bool = True) -> OutputFile:
+        """Open a file at its end; make it if it is missing. Among `lines`, one torn there is closed."""
 
     @abstractmethod
     def rename(self, old: str, new: str) -> None:

@@ -150,15 +150,16 @@ class LocalFiles(FileSystem):
                 os.chmod(path, stat.S_IMODE(os.stat(like).st_mode))
         return LocalOutput(descriptor, path)
 
-    def open_to_append(self, path: str) -> OutputFile:
+    def open_to_append(self, path: str, *, lines: bool = True) -> OutputFile:
         """Open for appending, whole lines only."""
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
         except OSError as error:
             raise _naming(error, path) from None
         output = LocalOutput(descriptor, path)
-        with suppress(PermissionError):  # it may be written but not read
-            output.close_torn_line()
+        if lines:
+            with suppress(PermissionError):  # it may be written but not read
+                output.close_torn_line()
         return output
 
     def rename(self, old: str, new: str) -> None:

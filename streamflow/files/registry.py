@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from streamflow.files.compression import without_suffix
 from streamflow.model.errors import FlowError
 
 
@@ -45,7 +46,7 @@ class Registry:
         scheme, separator, _ = name.partition("://")
         if separator:
             return self._find(scheme, self._schemes, name, f"the scheme {scheme + separator!r}")(name)
-        suffix = os.path.splitext(name)[1].lower()
+        suffix = os.path.splitext(without_suffix(name))[1].lower()
         return self._find(suffix, self._suffixes, name, f"the suffix {suffix!r}" if suffix else "no suffix")(name)
 
     def load(self, part: str) -> Any:

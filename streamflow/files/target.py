@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 
+from streamflow.files.compression import CompressedOutput, Method
 from streamflow.files.file_system import FileSystem, OutputFile
 
 #: Bytes of the final name that a temporary name keeps, so that it stays below the limit of 255.
@@ -28,22 +29,25 @@ class Target:
         self._open = True
 
     @classmethod
-    def open(cls, files: FileSystem, path: str, *, complete: bool) -> Target:
+    def open(cls, files: FileSystem, path: str, *, complete: bool, method: Method | None = None) -> Target:
         """Open a new file beside `path`, to replace it when complete; or `path` itself, to append to it.
 
-        A pipe or a device is always written in place: nothing may be renamed onto /dev/null.
+        A pipe or a device is always written in place: nothing may be renamed onto /dev/null. What is written is
+        compressed by `method`, if there is one.
         """
         kind = files.kind(path)
         if kind == "directory":
             raise IsADirectoryError(errno.EISDIR, "this is a directory: name a file in it", path)
         if kind in ("pipe", "special") or not complete:
-            return cls(files, files.open_to_append(path), path, None)
+            file = files.open_to_append(path, lines=method is None)
+            return cls(files, _compressing(file, method, prompt=True), path, None)
         path = files.resolve(path)
         directory, name = os.path.split(path)
         kept = name.encode()[:KEPT].decode(errors="ignore")
         temporary = os.path.join(directory, f".{kept}.{secrets.token_hex(4)}.part")
         try:
-            return cls(files, files.create(temporary, like=path), path, temporary)
+            file = files.create(temporary, like=path)
+            return cls(files, _compressing(file, method, prompt=False), path, temporary)
         except PermissionError as error:
             raise PermissionError(
                 error.errno, f"a new file is written beside it first, and {directory!r} lets us make none", path
@@ -73,3 +77,7 @@ class Target:
         if self._open:
             self._open = False
             self.file.close()
+
+
+def _compressing(file: OutputFile, method: Method | None, *, prompt: bool) -> OutputFile:
+    return file if method is None else CompressedOutput(file, method, prompt=prompt)

@@ -7,6 +7,7 @@ import os
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeVar
 
+from streamflow.files.compression import Compression, Method, method_of
 from streamflow.files.file_system import FileSystem
 from streamflow.files.local import LOCAL
 from streamflow.files.target import Target
@@ -24,11 +25,12 @@ class FileLines(PolicedSink[T]):
 
     The output of a flow that ends by itself is written under a temporary name in the same directory, and
     replaces `path` when the run succeeds. That of a flow that does not is appended to `path` in place, whole
-    lines at a time.
+    lines at a time. `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz).
     """
 
     path: str | os.PathLike[str]
     _: KW_ONLY
+    compression: Compression = "auto"
     files: FileSystem = field(default=LOCAL, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -37,6 +39,7 @@ class FileLines(PolicedSink[T]):
         if not isinstance(path, str) or not path:
             raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file")
         object.__setattr__(self, "path", path)
+        method_of(path, self.compression)  # a method that there is not is told now
 
     @property
     def inline(self) -> bool:
@@ -56,7 +59,7 @@ class FileLines(PolicedSink[T]):
     async def open(self, bounded: bool) -> LinesWriter:
         """Open the file for one run; raise an OSError that names what is wrong."""
         thread = FileThread(self.label)
-        opening = thread.submit(_open, self.files, self.label, bounded)
+        opening = thread.submit(_open, self.files, self.label, bounded, method_of(self.label, self.compression))
         try:
             return LinesWriter(await asyncio.shield(opening), thread)
         except BaseException:
@@ -66,5 +69,5 @@ class FileLines(PolicedSink[T]):
             raise
 
 
-def _open(files: FileSystem, path: str, complete: bool) -> Target:
-    return Target.open(files, path, complete=complete)
+def _open(files: FileSystem, path: str, complete: bool, method: Method | None) -> Target:
+    return Target.open(files, path, complete=complete, method=method)

@@ -7,6 +7,7 @@ import os
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeVar
 
+from streamflow.files.compression import CompressedInput, Compression, Method, method_of
 from streamflow.files.file_system import FileSystem, InputFile
 from streamflow.files.local import LOCAL
 from streamflow.files.threads import FileThread
@@ -24,10 +25,15 @@ GRACE = 1.0
 
 @dataclass(frozen=True)
 class FileLines(LineSource[T]):
-    """Describe a file of lines."""
+    """Describe a file of lines.
+
+    `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz). Offsets are those of the
+    content.
+    """
 
     path: str | os.PathLike[str]
     _: KW_ONLY
+    compression: Compression = "auto"
     files: FileSystem = field(default=LOCAL, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -36,6 +42,7 @@ class FileLines(LineSource[T]):
         if not isinstance(path, str) or not path:
             raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file")
         object.__setattr__(self, "path", path)
+        method_of(path, self.compression)  # a method that there is not is told now
 
     @property
     def replayable(self) -> bool:
@@ -55,7 +62,7 @@ class FileLines(LineSource[T]):
     async def open(self) -> LineReader:
         """Open the file for one run; raise an OSError that names what is wrong."""
         thread = FileThread(self.label, grace=GRACE)
-        opening = thread.submit(_open, self.files, self.label)
+        opening = thread.submit(_open, self.files, self.label, method_of(self.label, self.compression))
         try:
             file, seekable = await asyncio.shield(opening)
         except BaseException:
@@ -123,10 +130,13 @@ class FileBlocks(Blocks):
             self._filling = None
 
 
-def _open(files: FileSystem, path: str) -> tuple[InputFile | int, bool]:
+def _open(files: FileSystem, path: str, method: Method | None) -> tuple[InputFile | int, bool]:
     """Return an open file, or the descriptor of a named pipe, and whether it can be read again."""
     kind = files.kind(path)
-    return files.open_pipe(path) if kind == "pipe" else files.open_to_read(path), kind == "file"
+    if kind == "pipe" and method is None:
+        return files.open_pipe(path), False
+    file = files.open_to_read(path)
+    return file if method is None else CompressedInput(file, method, path), kind == "file"
 
 
 def _close(file: InputFile | int) -> None:
