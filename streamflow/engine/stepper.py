@@ -198,7 +198,7 @@ class Stepper:
     def _failed(self, error: BaseException) -> None:
         at, item, position = self.program.blame(error)
         index = self._done - 1
-        if at == 0 and isinstance(self._batch, Block) and not item.strip():
+        if at == 0 and isinstance(self._batch, Block) and isinstance(item, bytes) and not item.strip():
             # A blank line is no record. Seen here, where a decoder has refused it, it costs the others nothing.
             self._counts[0] += 1
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamflow.sinks.callables import CallableSink
+    from streamflow.sinks.csv_rows import Csv
     from streamflow.sinks.json_lines import JsonLines
     from streamflow.sinks.lists import ListSink
     from streamflow.sinks.null import Null
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from streamflow.sinks.stdout import Stdout
     from streamflow.sinks.text_lines import TextLines
 
-__all__ = ["CallableSink", "JsonLines", "ListSink", "Null", "Stdout", "TextLines", "resolve"]
+__all__ = ["CallableSink", "Csv", "JsonLines", "ListSink", "Null", "Stdout", "TextLines", "resolve"]
 
 _HOMES = {
     "CallableSink": "callables",
+    "Csv": "csv_rows",
     "JsonLines": "json_lines",
     "ListSink": "lists",
     "Null": "null",

@@ -61,12 +61,16 @@ class FileLines(PolicedSink[T]):
         thread = FileThread(self.label)
         opening = thread.submit(_open, self.files, self.label, bounded, method_of(self.label, self.compression))
         try:
-            return LinesWriter(await asyncio.shield(opening), thread)
+            return self.writer(await asyncio.shield(opening), thread)
         except BaseException:
             await thread.close()
             if opening.done() and opening.exception() is None:
                 opening.result().discard()
             raise
+
+    def writer(self, target: Target, thread: FileThread) -> LinesWriter:
+        """Return what writes to `target`."""
+        return LinesWriter(target, thread)
 
 
 def _open(files: FileSystem, path: str, complete: bool, method: Method | None) -> Target:

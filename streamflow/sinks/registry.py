@@ -13,11 +13,12 @@ SINKS = Registry(
     "streamflow.sinks",
     parts={
         "jsonl": "streamflow.sinks.json_lines:JsonLines",
+        "csv": "streamflow.sinks.csv_rows:Csv",
         "text": "streamflow.sinks.text_lines:TextLines",
         "stdout": "streamflow.sinks.stdout:Stdout",
         "null": "streamflow.sinks.null:Null",
     },
-    suffixes={".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"},
+    suffixes={".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"},
     whole={"-": "stdout"},
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamflow.sources.async_iterable import AsyncIterable
+    from streamflow.sources.csv_rows import Csv
     from streamflow.sources.inbox import Inbox
     from streamflow.sources.iterable import Iterable
     from streamflow.sources.json_lines import JsonLines
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from streamflow.sources.text_lines import TextLines
     from streamflow.sources.ticks import Ticks
 
-__all__ = ["AsyncIterable", "Inbox", "Iterable", "JsonLines", "Stdin", "TextLines", "Ticks", "resolve"]
+__all__ = ["AsyncIterable", "Csv", "Inbox", "Iterable", "JsonLines", "Stdin", "TextLines", "Ticks", "resolve"]
 
 _HOMES = {
     "AsyncIterable": "async_iterable",
     "Inbox": "inbox",
     "Iterable": "iterable",
+    "Csv": "csv_rows",
     "JsonLines": "json_lines",
     "Stdin": "stdin",
     "TextLines": "text_lines",

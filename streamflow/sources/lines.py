@@ -66,6 +66,11 @@ class LineBlock(Block):
         self._count: int | None = None
 
     @property
+    def data(self) -> bytes:
+        """Return the lines as they are."""
+        return self._data
+
+    @property
     def nbytes(self) -> int:
         """Return the bytes of all lines, line ends included."""
         return len(self._data)

@@ -13,11 +13,12 @@ SOURCES = Registry(
     "streamflow.sources",
     parts={
         "jsonl": "streamflow.sources.json_lines:JsonLines",
+        "csv": "streamflow.sources.csv_rows:Csv",
         "text": "streamflow.sources.text_lines:TextLines",
         "stdin": "streamflow.sources.stdin:Stdin",
         "ticks": "streamflow.sources.ticks:Ticks",
     },
-    suffixes={".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"},
+    suffixes={".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"},
     whole={"-": "stdin"},
 )
 

@@ -1,10 +1,11 @@
 """Every sink under the suite that third parties run over theirs."""
 
+import csv
 import json
 
 import pytest
 
-from streamflow.sinks import CallableSink, JsonLines, ListSink, TextLines
+from streamflow.sinks import CallableSink, Csv, JsonLines, ListSink, TextLines
 from streamflow.testing.conformance.sinks import SinkSuite
 
 
@@ -34,6 +35,19 @@ class TestTextLines(TestJsonLines):
 
     def written(self):
         return self.path.read_text().splitlines() if self.path.exists() else []
+
+
+class TestCsv(TestJsonLines):
+    items = tuple({"n": str(number), "text": f"a\n{number}"} for number in range(20))
+
+    def make_sink(self):
+        return Csv(self.target(), columns=["n", "text"])
+
+    def written(self):
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))
 
 
 class TestList(SinkSuite):

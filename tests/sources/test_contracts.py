@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streamflow.sources import AsyncIterable, Inbox, Iterable, JsonLines, Stdin, TextLines, Ticks
+from streamflow.sources import AsyncIterable, Csv, Inbox, Iterable, JsonLines, Stdin, TextLines, Ticks
 from streamflow.testing.conformance.sources import SourceSuite
 
 NUMBERS = list(range(20))
@@ -105,6 +105,19 @@ class TestTextLines(TestJsonLines):
 
     def expected(self):
         return [str(number) for number in NUMBERS]
+
+
+class TestCsv(TestJsonLines):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "numbers.csv"
+        self.file.write_text("n,text\n" + "".join(f'{number},"a\n{number}"\n' for number in NUMBERS))
+
+    def make_source(self):
+        return Csv(self.file, chunk=7)
+
+    def expected(self):
+        return [{"n": str(number), "text": f"a\n{number}"} for number in NUMBERS]
 
 
 class TestStdin(TestJsonLines):
