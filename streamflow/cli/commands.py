@@ -71,7 +71,11 @@ class StepsCommand(click.Command):
 
 @cli.command(cls=StepsCommand)
 @click.argument("flow", required=False)
-@click.option("--from", "source", help="A path (.jsonl, .csv, .tsv, .txt, .log; also .gz, .xz, .zst), or - for JSON Lines on stdin.")
+@click.option(
+    "--from",
+    "source",
+    help="A path (.jsonl, .csv, .tsv, .txt, .log; also .gz, .xz, .zst), or - for JSON Lines on stdin.",
+)
 @click.option("--to", "sink", help="A path, or - for stdout (the default).")
 @click.option("--map", "map_", multiple=True, metavar="MODULE:FUNCTION", help="Replace each item. Repeatable.")
 @click.option("--filter", "filter_", multiple=True, metavar="MODULE:FUNCTION", help="Keep some items. Repeatable.")

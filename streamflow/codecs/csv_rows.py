@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from streamflow.model.errors import FlowError
 
@@ -35,8 +35,15 @@ class Dialect:
         # Lines are split where the file has them: what stands between quotes keeps its own line ends.
         return csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, quotechar=self.quote)
 
-    def write(self, rows: Iterable[Sequence[Any]]) -> str:
+    def write(self, rows: Collection[Sequence[Any]]) -> str:
         """Return `rows` as text, quoted where that is needed; None is an empty field."""
+        text = self._write(rows, csv.QUOTE_MINIMAL)
+        # Python's writer leaves a CR without quotes where lines end in LF, and every reader takes it for a line end.
+        return self._write(rows, csv.QUOTE_ALL) if "\r" in text else text
+
+    def _write(self, rows: Collection[Sequence[Any]], quoting: Literal[0, 1]) -> str:
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=self.delimiter, quotechar=self.quote, lineterminator="\n").writerows(rows)
+        csv.writer(
+            text, delimiter=self.delimiter, quotechar=self.quote, lineterminator="\n", quoting=quoting
+        ).writerows(rows)
         return text.getvalue()

@@ -29,6 +29,12 @@ def test_what_is_written_is_read_again(
     assert found == ([["a", "b"]] * dicts + expected)
 
 
+def test_a_carriage_return_stays_within_its_field(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    sf.flow([["a\rb", None, 1], ["\r", "x", "y\r\n"]]).to(path).run_sync()
+    assert list(sf.flow(sf.sources.Csv(path, header=False))) == [["a\rb", "", "1"], ["\r", "x", "y\r\n"]]
+
+
 def test_a_dict_of_other_fields_is_a_bad_item_and_nothing_is_left_out_silently(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     letters: list[sf.DeadLetter] = []
