@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
-from dataclasses import KW_ONLY, dataclass, field
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from glob import glob, has_magic
+from typing import Any, TypeVar
 
 from streamflow.files.compression import CompressedInput, Compression, Method, method_of
 from streamflow.files.file_system import FileSystem, InputFile
 from streamflow.files.local import LOCAL
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
+from streamflow.model.interfaces import Reader
 from streamflow.sources.lines import Blocks, LineReader, LineSource
+from streamflow.sources.many_files import ManyFiles
 from streamflow.sources.pipes import PipeBlocks
 
 T = TypeVar("T")
@@ -25,24 +30,26 @@ GRACE = 1.0
 
 @dataclass(frozen=True)
 class FileLines(LineSource[T]):
-    """Describe a file of lines.
+    """Describe a file of lines, or several: `path` may be a pattern (`logs/*.jsonl`, `logs/**/*.jsonl`) or a list.
 
-    `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz). Offsets are those of the
-    content.
+    Several files are read one after the other, those of a pattern in the order of their names; what appears later is
+    not seen. `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz). Offsets are
+    those of the content.
     """
 
-    path: str | os.PathLike[str]
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     _: KW_ONLY
     compression: Compression = "auto"
     files: FileSystem = field(default=LOCAL, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        path = os.fspath(self.path)
-        if not isinstance(path, str) or not path:
-            raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file")
-        object.__setattr__(self, "path", path)
-        method_of(path, self.compression)  # a method that there is not is told now
+        paths = _listed(self.path)
+        if not paths or not all(isinstance(path, str) and path for path in paths):
+            raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file, or of several")
+        object.__setattr__(self, "path", paths if isinstance(self.path, (list, tuple)) else paths[0])
+        for path in paths:
+            method_of(path, self.compression)  # a method that there is not is told now
 
     @property
     def replayable(self) -> bool:
@@ -51,18 +58,30 @@ class FileLines(LineSource[T]):
 
     @property
     def file(self) -> str | None:
-        """Return the absolute path."""
-        return os.path.abspath(self.path)
+        """Return the absolute path, if there is one file."""
+        return os.path.abspath(self.path) if isinstance(self.path, str) else None
 
     @property
     def label(self) -> str:
-        """Return the path."""
-        return os.fspath(self.path)
+        """Return the path, or the first one and how many more there are."""
+        if isinstance(self.path, str):
+            return self.path
+        paths = _listed(self.path)
+        return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
-    async def open(self) -> LineReader:
+    async def open(self) -> Reader[Any]:
         """Open the file for one run; raise an OSError that names what is wrong."""
-        thread = FileThread(self.label, grace=GRACE)
-        opening = thread.submit(_open, self.files, self.label, method_of(self.label, self.compression))
+        listed = _listed(self.path)
+        if len(listed) == 1 and not has_magic(listed[0]):
+            return await self._open_one(listed[0])
+        paths = await asyncio.to_thread(_matching, listed)
+        if paths == listed[:1]:
+            return await self._open_one(paths[0])
+        return ManyFiles(paths, lambda path: replace(self, path=path))
+
+    async def _open_one(self, path: str) -> LineReader:
+        thread = FileThread(path, grace=GRACE)
+        opening = thread.submit(_open, self.files, path, method_of(path, self.compression))
         try:
             file, seekable = await asyncio.shield(opening)
         except BaseException:
@@ -137,6 +156,24 @@ def _open(files: FileSystem, path: str, method: Method | None) -> tuple[InputFil
         return files.open_pipe(path), False
     file = files.open_to_read(path)
     return file if method is None else CompressedInput(file, method, path), kind == "file"
+
+
+def _listed(path: Any) -> tuple[str, ...]:
+    return tuple(map(os.fspath, path)) if isinstance(path, (list, tuple)) else (os.fspath(path),)
+
+
+def _matching(listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files that are meant, each pattern's by name; what is there under the very name is no pattern."""
+    found: list[str] = []
+    for path in listed:
+        if not has_magic(path) or os.path.exists(path):
+            found.append(path)
+            continue
+        matching = sorted(name for name in glob(path, recursive=True) if not os.path.isdir(name))
+        if not matching:
+            raise FileNotFoundError(errno.ENOENT, "no file matches this pattern", path)
+        found += matching
+    return tuple(dict.fromkeys(found))
 
 
 def _close(file: InputFile | int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -223,9 +223,9 @@ def test_many_stages_are_opened_quickly_and_a_probe_does_not_double_at_each_diam
         flow = sf.flow(range(10))
         for _ in range(300):
             flow = flow.buffer(3).map(lambda n: n)
-        began = perf_counter()
+        began = process_time()
         assert await flow.collect() == list(range(10))
-        assert perf_counter() - began < 5  # it took forty seconds
+        assert process_time() - began < 5  # it took forty seconds
 
         nested: sf.Flow[Any] = sf.flow([1])
         for _ in range(25):

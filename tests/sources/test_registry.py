@@ -43,10 +43,10 @@ def test_an_unknown_text_is_told_what_is_known_and_near(text, words):
 def test_plugins_add_suffixes_schemes_and_names(monkeypatch):
     group = "streamflow.sources"
     points = EntryPoints(
-        EntryPoint(name, "streamflow.sources.text_lines:TextLines", group) for name in (".csv", "tcp", "mine")
+        EntryPoint(name, "streamflow.sources.text_lines:TextLines", group) for name in (".tab", "tcp", "mine")
     )
     monkeypatch.setattr(module, "entry_points", lambda group: points)
-    assert resolve("a.csv") == TextLines("a.csv")
+    assert resolve("a.tab") == TextLines("a.tab")
     assert resolve("tcp://host:1") == TextLines("tcp://host:1")
     assert SOURCES.load("mine") is TextLines
     assert SOURCES.load("ticks") is Ticks

@@ -43,9 +43,9 @@ def test_hours_pass_in_no_time() -> None:
             await asyncio.sleep(0.1)
         return now()
 
-    began = time.monotonic()
+    began = time.process_time()
     assert run(main) == pytest.approx(3600)
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 def test_timers_fire_in_the_order_of_their_times() -> None:

@@ -1,0 +1,98 @@
+"""Several files, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from streamflow.model.errors import RecordError
+from streamflow.model.interfaces import Reader, Source
+from streamflow.model.positions import Position
+
+T = TypeVar("T")
+
+
+class ManyFiles(Reader[Any]):
+    """Read the files at `paths` in this order; a position names its file, and is one within it.
+
+    One file is open at a time. `source_of` gives the source of one file.
+    """
+
+    def __init__(self, paths: Sequence[str], source_of: Callable[[str], Source[Any]]) -> None:
+        self._paths = tuple(paths)
+        self._source_of = source_of
+        self._at = 0
+        self._reader: Reader[Any] | None = None
+        self._here = Position(self._paths[0], line=1, offset=0)
+        self._draining = False
+        #: Opening or closing that was begun: whoever is cancelled meanwhile finds it again.
+        self._opening: asyncio.Task[Reader[Any]] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def read(self, limit: int) -> Any:
+        """Return the next records of the file that is open, or of the next one."""
+        while True:
+            await self._closed()
+            if self._reader is None and (self._draining or self._at == len(self._paths)):
+                return None
+            reader = self._reader or await self._open()
+            batch = await reader.read(limit)
+            if batch is not None:
+                return batch
+            self._leave(reader)
+
+    async def _open(self) -> Reader[Any]:
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._source_of(self._paths[self._at]).open())
+        try:
+            self._reader = await asyncio.shield(self._opening)
+        except Exception:
+            self._opening = None
+            raise
+        self._opening = None
+        return self._reader
+
+    def _leave(self, reader: Reader[Any]) -> None:
+        self._here = reader.position()
+        self._reader = None
+        self._at += 1
+        self._closing = asyncio.create_task(reader.close())
+
+    async def _closed(self) -> None:
+        if self._closing is not None:
+            closing = self._closing
+            await asyncio.shield(closing)
+            self._closing = None
+
+    def position(self) -> Position:
+        """Return where the next record is: in the file that is open, or where the last one ended."""
+        return self._reader.position() if self._reader is not None else self._here
+
+    async def seek(self, position: Position) -> None:
+        """Go on in the file that `position` names."""
+        if position.source not in self._paths:
+            raise RecordError(
+                f"cannot go on at {position}: that file is not among the {len(self._paths)} of this source"
+            )
+        if self._reader is not None:
+            self._leave(self._reader)
+        await self._closed()
+        self._at = self._paths.index(position.source)
+        self._here = position
+        await (await self._open()).seek(position)
+
+    def drain(self) -> bool:
+        """Open no further file."""
+        self._draining = True
+        return self._reader.drain() if self._reader is not None else False
+
+    async def close(self) -> None:
+        """Close what is open."""
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+            if not self._opening.cancelled() and self._opening.exception() is None:
+                self._reader = self._opening.result()
+        await self._closed()
+        if self._reader is not None:
+            await self._reader.close()

@@ -1,0 +1,151 @@
+"""Several files as one source: their order, their positions, and what is left open when it is cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import streamflow as sf
+from streamflow.testing import check_leaks, run
+
+
+def fill(folder: Path, *counts: int) -> list[Path]:
+    """Write so many records to a file each, and return the files in the order of their names."""
+    paths, n = [], 0
+    for k, count in enumerate(counts):
+        path = folder / f"part-{k:02}.jsonl"
+        path.write_text("".join(f"{n + i}\n" for i in range(count)))
+        n += count
+        paths.append(path)
+    return paths
+
+
+def test_a_pattern_is_read_in_the_order_of_the_names(tmp_path: Path) -> None:
+    fill(tmp_path, 3, 0, 2)
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "part-99.jsonl").write_text("99\n")
+    assert list(sf.flow(tmp_path / "*.jsonl")) == [0, 1, 2, 3, 4]
+    assert list(sf.flow(str(tmp_path / "**" / "*.jsonl"))) == [99, 0, 1, 2, 3, 4]
+
+
+def test_a_list_is_read_in_its_own_order_each_file_once(tmp_path: Path) -> None:
+    one, two = fill(tmp_path, 2, 2)
+    assert list(sf.flow(sf.sources.JsonLines([two, one, two]))) == [2, 3, 0, 1]
+    assert list(sf.flow(sf.sources.JsonLines([str(tmp_path / "*-01.jsonl"), one]))) == [2, 3, 0, 1]
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name_where_such_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "a[1].jsonl").write_text("1\n")
+    (tmp_path / "a1.jsonl").write_text("2\n")
+    assert list(sf.flow(tmp_path / "a[1].jsonl")) == [1]
+    (tmp_path / "a[1].jsonl").unlink()
+    assert list(sf.flow(tmp_path / "a[1].jsonl")) == [2]
+
+
+@pytest.mark.parametrize("path", ["*.jsonl", ["there.jsonl", "missing.jsonl"]])
+def test_what_is_not_there_is_told(path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if isinstance(path, list):
+        Path("there.jsonl").write_text("1\n")
+    out: list[int] = []
+    with pytest.raises(FileNotFoundError, match=r"no file matches|missing\.jsonl"):
+        sf.flow(sf.sources.JsonLines(path)).to(out).run_sync()
+    assert out == ([1] if isinstance(path, list) else [])
+
+
+def test_bad_records_name_their_file_line_and_offset(tmp_path: Path) -> None:
+    fill(tmp_path, 2, 2)
+    with (tmp_path / "part-01.jsonl").open("a") as file:
+        file.write("broken\n")
+    letters: list[sf.DeadLetter] = []
+    source = sf.sources.JsonLines(tmp_path / "*.jsonl", on_error=sf.dead_letter(letters))
+    assert list(sf.flow(source).map(str)) == ["0", "1", "2", "3"]
+    [letter] = letters
+    assert letter.position == sf.Position(str(tmp_path / "part-01.jsonl"), line=3, offset=4)
+
+
+def test_each_csv_file_has_a_header_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "2.csv").write_text("b,a\n3,4\n")
+    assert list(sf.flow(tmp_path / "*.csv")) == [{"a": "1", "b": "2"}, {"b": "3", "a": "4"}]
+
+
+@settings(max_examples=40)
+@given(
+    counts=st.lists(st.integers(0, 20), min_size=2, max_size=5),
+    wait=st.floats(0, 0.03),
+    chunk=st.sampled_from([1, 9, 999]),
+)
+def test_a_checkpoint_is_taken_up_in_the_right_file(
+    counts: list[int], wait: float, chunk: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("many")
+    fill(folder, *counts)
+
+    def flow() -> sf.Flow[int]:
+        return sf.flow(sf.sources.JsonLines(folder / "*.jsonl", chunk=chunk)).map(slowly)
+
+    async def slowly(n: int) -> int:
+        await asyncio.sleep(0.001)
+        return n
+
+    async def main() -> None:
+        first: list[int] = []
+        handle = flow().to(first).start()
+        await asyncio.sleep(wait)
+        if handle.report is not None:
+            assert first == list(range(sum(counts)))
+            return
+        checkpoint = await handle.checkpoint()
+        kept = list(first)
+        await handle.cancel()
+        rest: list[int] = []
+        await flow().to(rest).run(resume=checkpoint)
+        assert sorted({*kept, *rest}) == list(range(sum(counts)))
+        assert rest == list(range(sum(counts) - len(rest), sum(counts)))
+
+    run(main)
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+@pytest.mark.parametrize("gear", ["cancel", "drain"])
+def test_cut_anywhere_it_leaves_no_file_open(turns: int, gear: str, tmp_path: Path) -> None:
+    fill(tmp_path, 3, 3, 3)
+
+    async def main() -> None:
+        with check_leaks(tmp_path):
+            out: list[int] = []
+            handle = sf.flow(sf.sources.JsonLines(tmp_path / "*.jsonl", chunk=2)).to(out).start()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            report = await (handle.cancel() if gear == "cancel" else handle.drain())
+            assert out == list(range(len(out)))
+            assert report.items_in >= len(out)
+
+    run(main)
+
+
+def test_another_list_of_files_cannot_take_up_a_position(tmp_path: Path) -> None:
+    one, two = fill(tmp_path, 2, 2)
+
+    async def main() -> None:
+        reader = await sf.sources.JsonLines([one, two]).open()
+        with pytest.raises(sf.RecordError, match="not among the 2"):
+            await reader.seek(sf.Position("elsewhere.jsonl", line=1, offset=0))
+        await reader.close()
+
+    run(main)
+
+
+def test_a_file_of_a_description_is_named_in_reports(tmp_path: Path) -> None:
+    paths = fill(tmp_path, 1, 1, 1)
+    assert sf.sources.JsonLines(paths).label == f"{paths[0]} and 2 more"
+    assert json.loads(json.dumps(sf.flow(tmp_path / "*.jsonl").to(None).run_sync().as_dict(), default=str))
+    with pytest.raises(sf.FlowError, match="expected the path"):
+        sf.sources.JsonLines([])
