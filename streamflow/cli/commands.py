@@ -100,3 +100,23 @@ def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:
     typed = [name for name in belonging if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     options["steps_given"] = ", ".join(f"--{name.strip('_').replace('_', '-')}" for name in typed)
     sys.exit(run_flow(flow, ctx.meta["streamflow.steps"], options))
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
+def list_parts(as_json: bool) -> None:
+    """List what a flow can begin with, do and end in, with the options of each.
+
+    \b
+    Example: streamflow list --json
+    """
+    import json
+
+    from streamflow.cli.listing import listing, show
+
+    if as_json:
+        click.echo(json.dumps(listing()))
+        return
+    from rich.console import Console
+
+    show(Console())

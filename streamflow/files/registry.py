@@ -49,6 +49,15 @@ class Registry:
         suffix = os.path.splitext(without_suffix(name))[1].lower()
         return self._find(suffix, self._suffixes, name, f"the suffix {suffix!r}" if suffix else "no suffix")(name)
 
+    def names(self) -> list[str]:
+        """Return the names of all parts, those of plugins too."""
+        return sorted({*self._parts, *(name for name in self._plugins() if not name.startswith("."))})
+
+    def texts_of(self, part: str) -> list[str]:
+        """Return the suffixes, schemes and whole texts by which `part` is meant."""
+        schemes = {f"{scheme}://": name for scheme, name in self._schemes.items()}
+        return [text for text, name in (self._suffixes | schemes | self._whole).items() if name == part]
+
     def load(self, part: str) -> Any:
         """Return the class or function called `part`, importing it now."""
         if part in self._parts:
