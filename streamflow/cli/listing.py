@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 #: Methods of a flow that describe it, or run it, and are no operators.
-_ENDS = ("to", "collect", "count", "first", "reduce", "stream", "run", "run_sync", "explain", "to_mermaid")
+_ENDS = ("to", "collect", "count", "first", "reduce", "stream", "run", "run_sync", "start", "explain", "to_mermaid")
 
 
 def listing() -> dict[str, list[dict[str, Any]]]:
