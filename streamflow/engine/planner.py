@@ -286,7 +286,7 @@ def _ending(stages: tuple[PlannedStage, ...], edges: list[PlannedEdge]) -> tuple
 
 def _check_files(stages: list[_Draft]) -> None:
     """Refuse two sinks that write one file, and a file that is read and written."""
-    read = {draft.source.file for draft in stages if draft.source is not None}
+    sources = [draft.source for draft in stages if draft.source is not None]
     written: set[str] = set()
     for draft in stages:
         path = draft.sink.file if draft.sink is not None else None
@@ -294,7 +294,7 @@ def _check_files(stages: list[_Draft]) -> None:
             continue
         if path in written:
             raise FlowError(f"two sinks write {path!r}, and one would replace what the other wrote: give each its own")
-        if path in read:
+        if any(source.reads(path) for source in sources):
             raise FlowError(f"{path!r} is read and written by the same run: write to another file, and rename it then")
         written.add(path)
 

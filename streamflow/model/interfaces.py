@@ -135,10 +135,9 @@ class Source(ABC, Generic[T_co]):
         """
         return None
 
-    @property
-    def file(self) -> str | None:
-        """Return the absolute path of the file that is read, if there is one."""
-        return None
+    def reads(self, path: str) -> bool:
+        """Tell whether the file at `path`, which is absolute, is one that is read."""
+        return False
 
     @property
     def label(self) -> str:

@@ -7,7 +7,9 @@ import errno
 import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from fnmatch import fnmatch
 from glob import glob, has_magic
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 from streamflow.files.compression import CompressedInput, Compression, Method, method_of
@@ -56,10 +58,9 @@ class FileLines(LineSource[T]):
         """Tell that a file can be read again from any line."""
         return True
 
-    @property
-    def file(self) -> str | None:
-        """Return the absolute path, if there is one file."""
-        return os.path.abspath(self.path) if isinstance(self.path, str) else None
+    def reads(self, path: str) -> bool:
+        """Tell whether `path` is the file, one of the files, or meant by the pattern."""
+        return any(_means(os.path.abspath(one), path) for one in _listed(self.path))
 
     @property
     def label(self) -> str:
@@ -160,6 +161,12 @@ def _open(files: FileSystem, path: str, method: Method | None) -> tuple[InputFil
 
 def _listed(path: Any) -> tuple[str, ...]:
     return tuple(map(os.fspath, path)) if isinstance(path, (list, tuple)) else (os.fspath(path),)
+
+
+def _means(one: str, path: str) -> bool:
+    if one == path or not has_magic(one):
+        return one == path
+    return fnmatch(path, one) if "**" in one else PurePath(path).match(one)
 
 
 def _matching(listed: tuple[str, ...]) -> tuple[str, ...]:

@@ -131,6 +131,27 @@ def test_cut_anywhere_it_leaves_no_file_open(turns: int, gear: str, tmp_path: Pa
     run(main)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "output", "refused"),
+    [
+        ("*.jsonl", "out.jsonl", True),
+        ("*.jsonl", "out.csv", False),
+        ("*.jsonl", "deeper/out.jsonl", False),
+        ("**/*.jsonl", "deeper/out.jsonl", True),
+        ("part-*.jsonl", "out.jsonl", False),
+    ],
+)
+def test_a_pattern_that_means_the_output_is_refused(pattern: str, output: str, refused: bool, tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    (tmp_path / "deeper").mkdir()
+    flow = sf.flow(tmp_path / pattern).map(lambda n: [n]).to(tmp_path / output)
+    if refused:
+        with pytest.raises(sf.FlowError, match="read and written"):
+            flow.run_sync()
+    else:
+        assert flow.run_sync().items_in == 2
+
+
 def test_another_list_of_files_cannot_take_up_a_position(tmp_path: Path) -> None:
     one, two = fill(tmp_path, 2, 2)
 
