@@ -1,4 +1,4 @@
-"""The command line: `streamflow demo`, `streamflow run`."""
+"""The command line: verbs that describe, look at, try and run flows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,18 @@ def main() -> None:
         cli(prog_name="streamflow")
     except BrokenPipeError:  # of --help and the like: whoever read it has gone
         _close_stdout()
-    except OSError as error:
+    except Exception as error:
+        from streamflow.cli.exit_codes import BUG, exit_code
+
         _close_stdout()
+        code = exit_code(error)
+        if code == BUG:
+            import traceback
+
+            traceback.print_exc()
+            print("this is a mistake of streamflow, not yours: please report it, with the above", file=sys.stderr)
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(code)
 
 
 def _reserve_descriptors() -> None:

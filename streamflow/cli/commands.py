@@ -82,16 +82,19 @@ class StepsCommand(click.Command):
 @click.option("--flat-map", multiple=True, metavar="MODULE:FUNCTION", help="Make several items of one. Repeatable.")
 @click.option("--concurrency", default=10, show_default=True, type=click.IntRange(1), help="For async functions.")
 @click.option("--on-error", default="fail", show_default=True, help="fail, skip, or a file for dead letters.")
+@click.option("--env", multiple=True, metavar="NAME", help="Let a FLOW file use this variable. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object, on stdout.")
 @click.option("--traceback", "show_traceback", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:
-    """Run FLOW (module:name of a flow, or of a function that returns one), or one described by options.
+    """Run FLOW (a file .toml or .py, or module:name of a flow or of a function that returns one), or one described
+    by options.
 
     Ctrl-C drains: what was read is finished. A second one cancels.
 
     \b
-    Examples: streamflow run app:flow
+    Examples: streamflow run events.toml
+              streamflow run app:flow
               streamflow run --from in.jsonl --filter steps:is_valid --map steps:enrich --to out.jsonl
     """
     from streamflow.cli.run import run_flow

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from streamflow.cli.access_log import write_access_log
 from streamflow.cli.demo_flow import access_log_flow
-from streamflow.cli.perform import USAGE, explain, perform, print_report
+from streamflow.cli.exit_codes import USAGE
+from streamflow.cli.perform import explain, perform, print_report
 from streamflow.metrics.report import RunReport
 from streamflow.model.errors import FlowError
 

@@ -10,8 +10,10 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from streamflow.cli.exit_codes import BUG, CANCELLED, exit_code
 from streamflow.cli.progress import shown
 from streamflow.cli.stopping import stopping
+from streamflow.configuration.problem import ConfigurationError
 from streamflow.flows.runnable import Runnable, loop_factory
 from streamflow.metrics.report import RunReport
 from streamflow.model.errors import FlowError, RunCancelled
@@ -19,7 +21,6 @@ from streamflow.model.errors import FlowError, RunCancelled
 if TYPE_CHECKING:
     from rich.console import Console
 
-FAILED, USAGE, CANCELLED = 1, 2, 130
 #: The name that errors of writing to standard output carry.
 STDOUT = "stdout"
 
@@ -38,14 +39,11 @@ def perform(
     except RunCancelled:
         console.print("cancelled: nothing half-written bears its final name", highlight=False)
         return None, CANCELLED
-    except FlowError as error:
-        explain(error, console, show_traceback)
-        return None, USAGE
     except Exception as error:
         if isinstance(error, BrokenPipeError) and error.filename == STDOUT:
             return None, _reader_gone()  # `… | head` has seen enough
         explain(error, console, show_traceback)
-        return None, FAILED
+        return None, exit_code(error)
 
 
 async def _perform(flow: Runnable, console: Console, total: int | None) -> tuple[RunReport, int]:
@@ -69,6 +67,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def explain(error: BaseException, console: Console, show_traceback: bool | None) -> None:
     """Say on `console` what went wrong, where, and how to see more; None: there is no option to see more."""
+    if isinstance(error, ConfigurationError):
+        console.print(str(error), markup=False, highlight=False)
+        return
     if show_traceback:
         console.print("".join(traceback.format_exception(error)), markup=False, highlight=False)
     kind = "" if isinstance(error, FlowError) else f"{type(error).__name__}: "
@@ -80,6 +81,8 @@ def explain(error: BaseException, console: Console, show_traceback: bool | None)
         console.print(f"  because of {type(cause).__name__}: {cause}", markup=False, highlight=False)
     if show_traceback is False and not isinstance(error, FlowError):
         console.print("  --traceback shows where in the code", highlight=False)
+    if exit_code(error) == BUG:
+        console.print("  this is a mistake of streamflow, not yours: please report it, with the traceback")
 
 
 def print_report(report: RunReport, console: Console) -> int:
@@ -91,7 +94,7 @@ def print_report(report: RunReport, console: Console) -> int:
     except OSError as error:
         _reader_gone()
         explain(error, console, False)
-        return FAILED
+        return exit_code(error)
     return 0
 
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import os
-import sys
-import traceback
-from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from streamflow.cli.perform import USAGE, explain, perform, print_report
+from streamflow.cli.describing import described_by
+from streamflow.cli.exit_codes import USAGE, exit_code
+from streamflow.cli.perform import explain, perform, print_report
+from streamflow.configuration.references import load
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.resolve import as_sink, as_source, dead_letter
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[str, Any]) -> int:
@@ -31,7 +25,7 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
         runnable = _named(reference, options) if reference is not None else _assembled(steps, options)
     except FlowError as error:
         explain(error, console, options["show_traceback"])
-        return USAGE
+        return exit_code(error) if reference is not None else USAGE
     report, code = perform(runnable, console, show_traceback=options["show_traceback"])
     if report is None:
         return code
@@ -42,28 +36,17 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
 
 
 def _named(reference: str, options: dict[str, Any]) -> Runnable:
-    """Return the flow that `module:name` names; one without an end goes to --to, or to stdout."""
+    """Return the flow that FLOW names; one without an end goes to --to, or to stdout."""
     if options["source"] is not None:
-        raise FlowError("give either MODULE:FLOW or --from, not both")
+        raise FlowError("give either FLOW or --from, not both")
     if options["steps_given"]:
-        raise FlowError(f"{options['steps_given']} belongs to --from; what {reference} does, its own code says")
-    found = load(reference)
-    if callable(found) and not isinstance(found, (Flow, Runnable)):
-        if is_async(found):
-            raise FlowError(f"{reference} is async: what returns a flow here is a plain function")
-        found = _users(found, f"{reference}()")
-    if isinstance(found, Runnable):
-        if options["sink"] is not None:
-            raise FlowError(f"{reference} has an end already; leave out --to")
-        return found
-    if isinstance(found, Flow):
-        return found.to("-" if options["sink"] is None else options["sink"])
-    raise FlowError(f"{reference} is {type(found).__name__}; expected a flow, or a function that returns one")
+        raise FlowError(f"{options['steps_given']} belongs to --from; what {reference} does, it says itself")
+    return described_by(reference, sink=options["sink"], allowed=options["env"])
 
 
 def _assembled(steps: list[tuple[str, str]], options: dict[str, Any]) -> Runnable:
     if options["source"] is None:
-        raise FlowError("there is nothing to run: give MODULE:FLOW, or --from with --map, --filter and --to")
+        raise FlowError("there is nothing to run: give a FLOW, or --from with --map, --filter and --to")
     policy: Any = options["on_error"]
     if policy not in ("fail", "skip"):
         policy = dead_letter(policy)
@@ -84,41 +67,3 @@ def _with(described: Flow[Any], word: str, function: Any, policy: Any, concurren
     at_once = concurrency if is_async(function) else 1
     method = described.map if word == "map" else described.filter
     return method(function, on_error=policy, concurrency=at_once)
-
-
-def load(reference: str) -> Any:
-    """Return what `module:name` names, looking in the current folder first; FlowError says what is missing."""
-    module_name, colon, name = reference.partition(":")
-    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), *name.split(".")]):
-        raise FlowError(f"{reference!r}: expected MODULE:NAME, as in steps:normalise")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        module = _users(lambda: import_module(module_name), f"import {module_name}")
-    except ModuleNotFoundError as error:
-        if error.name is None or module_name.split(".")[0] != error.name.split(".")[0]:
-            raise FlowError(f"{module_name}: it imports {error.name!r}, which is not installed") from error
-        raise FlowError(
-            f"{reference!r}: there is no module {module_name!r} here or on the path; "
-            f"is {module_name}.py in this folder?"
-        ) from error
-    found: Any = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            near = difflib.get_close_matches(part, dir(found), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise FlowError(f"{reference!r}: {module_name} has no {part!r}{hint}")
-        found = getattr(found, part)
-    return found
-
-
-def _users(call: Callable[[], Any], what: str) -> Any:
-    """Return `call()`; FlowError says what the user's code raised, and on which of its lines."""
-    try:
-        return call()
-    except (ModuleNotFoundError, FlowError):
-        raise
-    except Exception as error:
-        lines = [f"{frame.filename}, line {frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-        where = [line for line in lines if not line.startswith(("<frozen", os.path.dirname(__file__)))]
-        raise FlowError(f"{what}: {type(error).__name__}: {error}" + f" ({where[-1]})" * bool(where)) from error

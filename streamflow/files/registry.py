@@ -41,13 +41,18 @@ class Registry:
     def resolve(self, text: str | os.PathLike[str]) -> Any:
         """Return the part that `text` names; raise FlowError that says what is known and what is near."""
         name = os.fspath(text)
-        if name in self._whole:
-            return self.load(self._whole[name])()
-        scheme, separator, _ = name.partition("://")
+        part = self.load(self.name_of(name))
+        return part() if name in self._whole else part(name)
+
+    def name_of(self, text: str) -> str:
+        """Return the name of the part that `text` stands for; raise FlowError as `resolve` does."""
+        if text in self._whole:
+            return self._whole[text]
+        scheme, separator, _ = text.partition("://")
         if separator:
-            return self._find(scheme, self._schemes, name, f"the scheme {scheme + separator!r}")(name)
-        suffix = os.path.splitext(without_suffix(name))[1].lower()
-        return self._find(suffix, self._suffixes, name, f"the suffix {suffix!r}" if suffix else "no suffix")(name)
+            return self._find(scheme, self._schemes, text, f"the scheme {scheme + separator!r}")
+        suffix = os.path.splitext(without_suffix(text))[1].lower()
+        return self._find(suffix, self._suffixes, text, f"the suffix {suffix!r}" if suffix else "no suffix")
 
     def names(self) -> list[str]:
         """Return the names of all parts, those of plugins too."""
@@ -68,16 +73,15 @@ class Registry:
             raise FlowError(f"there is no {self._what} called {part!r}{self._near(part, self._parts)}")
         return plugin.load()
 
-    def _find(self, key: str, known: Mapping[str, str], text: str, reason: str) -> Any:
+    def _find(self, key: str, known: Mapping[str, str], text: str, reason: str) -> str:
         if key in known:
-            return self.load(known[key])
-        plugin = self._plugins().get(key) if key else None
-        if plugin is None:
+            return known[key]
+        if not key or key not in self._plugins():
             raise FlowError(
                 f"{text!r} has {reason}, which names no {self._what}{self._near(key, known)}; "
                 f"or pass an object of streamflow.{self._what}s"
             )
-        return plugin.load()
+        return key
 
     def _plugins(self) -> dict[str, Any]:
         return {point.name: point for point in entry_points(group=self._group)}

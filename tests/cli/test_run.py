@@ -97,7 +97,7 @@ def test_dead_letters_from_the_command_line(folder: Path) -> None:
 
 def test_a_bad_line_follows_the_policy_too(folder: Path) -> None:
     (folder / "in.jsonl").write_bytes(b"1\n\xff\n3\n")
-    assert invoke("--from", "in.jsonl", "--to", "out.jsonl").exit_code == 1
+    assert invoke("--from", "in.jsonl", "--to", "out.jsonl").exit_code == 65
     assert invoke("--from", "in.jsonl", "--to", "out.jsonl", "--on-error", "bad.jsonl").exit_code == 0
     assert (folder / "out.jsonl").read_text() == "1\n3\n"
     letter = json.loads((folder / "bad.jsonl").read_text())
@@ -237,7 +237,7 @@ def test_with_standard_output_closed_only_what_needs_it_fails(folder: Path, to: 
 def test_a_report_that_cannot_be_printed_is_told_plainly(folder: Path, arguments: tuple[str, ...]) -> None:
     process = start(folder, *arguments, shell="> /dev/full")
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 75
     assert "No space left" in errors
     assert "Traceback" not in errors
 

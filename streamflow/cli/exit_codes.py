@@ -1,0 +1,57 @@
+"""What a command's exit code says: BSD's numbers, where they have one. Pure."""
+
+from __future__ import annotations
+
+import errno
+import os
+import traceback
+
+from streamflow.configuration.problem import ConfigurationError
+from streamflow.model.errors import FlowError, RecordError, TooManyFailures
+
+FAILED = 1
+USAGE = 2
+#: The input is wrong.
+DATA = 65
+#: We are wrong.
+BUG = 70
+#: It may go well another time.
+RETRY = 75
+CONFIGURATION = 78
+CANCELLED = 130
+
+_FOR_NOW = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "EBUSY", "ETXTBSY", "ESTALE")
+    if hasattr(errno, name)
+}
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code for what ended a command.
+
+    >>> exit_code(FlowError("no sink")), exit_code(TimeoutError()), exit_code(KeyError("user"))
+    (2, 75, 1)
+    """
+    if isinstance(error, ConfigurationError):
+        return CONFIGURATION
+    if isinstance(error, FlowError):
+        return USAGE
+    if isinstance(error, (RecordError, TooManyFailures)):
+        return DATA
+    if isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, BrokenPipeError):
+        return RETRY
+    if isinstance(error, OSError):
+        return RETRY if error.errno in _FOR_NOW else FAILED
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if not files or any(_is_users(file) for file in files):
+        return FAILED
+    if isinstance(error, ValueError):
+        return DATA  # nobody's function but a decoder's, or a converter such as `int`
+    explained = any(note.startswith("in stage ") for note in getattr(error, "__notes__", ()))
+    return BUG if files[-1].startswith(_OURS) and not explained else FAILED
+
+
+def _is_users(file: str) -> bool:
+    return not file.startswith((_OURS, "<streamflow fused", "<frozen", "uvloop/", os.path.dirname(os.__file__)))

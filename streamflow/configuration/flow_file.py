@@ -1,0 +1,296 @@
+"""A flow in a file: `source`, `stages` and `sink`, or the name of a flow that Python code describes.
+
+Every mistake is reported, not the first alone. Without imports, a function is stood for by one that takes anything:
+what cannot work whatever the functions are is found all the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from streamflow.configuration.document import Document
+from streamflow.configuration.environment import Environment
+from streamflow.configuration.named_flow import with_an_end
+from streamflow.configuration.places import Path
+from streamflow.configuration.problem import nearest
+from streamflow.configuration.references import load
+from streamflow.configuration.values import WRONG, Converter, options_of
+from streamflow.files.registry import Registry
+from streamflow.flows.flow import Flow, flow
+from streamflow.flows.runnable import Runnable
+from streamflow.model.errors import FlowError
+from streamflow.model.interfaces import Sink, Source
+from streamflow.sinks.registry import SINKS
+from streamflow.sources.registry import SOURCES
+
+#: What a file may hold.
+KEYS = ("source", "stages", "sink", "flow")
+#: The operators that a stage may be: the methods of a flow that go straight on.
+OPERATORS = (
+    *("map", "filter", "flat_map", "tap", "scan", "take", "skip", "take_while", "drop_while", "distinct"),
+    *("batch", "unbatch", "throttle", "debounce", "timeout", "buffer", "via"),
+)
+
+
+class FlowFile:
+    """Describe the flow in the file at `path`; ConfigurationError says all that is wrong with it.
+
+    `imports=False` imports nothing of the user's. `allowed` names variables of the environment that may be used.
+    `source` and `sink` take the place of those in the file.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        imports: bool = True,
+        allowed: Collection[str] = (),
+        source: Source[Any] | None = None,
+        sink: Sink[Any] | None = None,
+    ) -> None:
+        self._document = Document(os.fspath(path), Environment(os.environ, allowed))
+        self._imports = imports
+        self._given = source, sink
+        document = self._document
+        self._report = document.report
+        self._converter = Converter(document.report, document.folder, self._refer, self._sink)
+        self._tables = document.values
+        found = self._flow()
+        document.check()
+        assert isinstance(found, Runnable) or not imports
+        self._runnable = found
+
+    @property
+    def runnable(self) -> Runnable:
+        """Return the flow, with its ends; it can be run only if its functions were imported."""
+        assert isinstance(self._runnable, Runnable), "nothing was imported"
+        return self._runnable
+
+    @property
+    def source(self) -> Any:
+        """Return the source that the file describes, or None if Python code describes it."""
+        return self._end("source", SOURCES) if "source" in self._tables else None
+
+    def _flow(self) -> Runnable | None:
+        tables = self._tables
+        for key in tables:
+            if key not in KEYS:
+                self._converter.unknown(key, KEYS, (key,), f"key {key!r}")
+        if "flow" in tables:
+            return self._named(tables["flow"])
+        source = self._given[0] or self._end("source", SOURCES)
+        stages = self._stages()
+        sink = self._given[1] or self._end("sink", SINKS)
+        if WRONG in (source, sink) or stages is None:
+            return None
+        return self._put_together(source, stages, sink)
+
+    def _put_together(self, source: Any, stages: list[Callable[[Flow[Any]], Any]], sink: Any) -> Runnable | None:
+        described: Any = flow(source)
+        for stage in stages:
+            described = stage(described)
+            if described is WRONG:
+                return None
+        runnable: Runnable = described.to(sink)
+        try:
+            runnable.plan  # noqa: B018 - what does not go together is told now
+        except FlowError as error:
+            self._report("SF110", str(error), ("sink", "path") if "path" in self._tables["sink"] else ("sink",), "")
+            return None
+        return runnable
+
+    def _named(self, reference: Any) -> Runnable | None:
+        for other in ("source", "stages"):
+            if other in self._tables:
+                self._report(
+                    "SF110", f"{other!r} and 'flow' exclude each other: the flow has its own", (other,), "", key=True
+                )
+        found = self._converter.convert(reference, Callable[..., Any], ("flow",))
+        sink = self._given[1] or (self._end("sink", SINKS) if "sink" in self._tables else None)
+        if found is WRONG or sink is WRONG or not self._imports:
+            return None
+        try:
+            return with_an_end(found, str(reference), sink)
+        except FlowError as error:
+            self._report("SF110", str(error), ("flow",), "")
+            return None
+
+    # -- ends -----------------------------------------------------------------------------------------------------
+
+    def _sink(self, value: Any, path: Path) -> Any:
+        return self._part(value, path, "sink", SINKS)
+
+    def _end(self, what: str, registry: Registry) -> Any:
+        if what not in self._tables:
+            example = 'source = "in.jsonl"' if what == "source" else 'sink = "out.jsonl" (or "-")'
+            near = nearest(what, self._tables)
+            self._report("SF103", f"there is no {what}", (near,) if near else (), f"write {example}", key=True)
+            return WRONG
+        return self._part(self._tables[what], (what,), what, registry)
+
+    def _part(self, value: Any, path: Path, what: str, registry: Registry) -> Any:
+        if isinstance(value, str):
+            return self._resolved(value, path, registry)
+        if not isinstance(value, dict):
+            self._report(
+                "SF105",
+                f"{what}: expected a path or a table",
+                path,
+                'as in { type = "jsonl", path = "events.jsonl" }',
+            )
+            return WRONG
+        table = dict(value)
+        name = table.pop("type", None)
+        if name is None and isinstance(table.get("path"), str):
+            try:
+                name = registry.name_of(table["path"])
+            except FlowError as error:
+                self._report("SF107", str(error), (*path, "path"), _near_of(error))
+                return WRONG
+        known = registry.names()
+        if name in known:
+            kind = self._loaded(registry, name, path)
+            return WRONG if kind is WRONG else self._converter.build(kind, table, path, f"{what} {name!r}")
+        near = nearest(str(name), known)
+        fix = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
+        if name is None:
+            self._report("SF103", f"{what}: its type is missing", path, fix)
+        else:
+            self._report("SF107", f"there is no {what} of type {name!r}", (*path, "type"), fix)
+        if near:  # its options are looked at too: all mistakes at once
+            self._converter.build(self._loaded(registry, near, path), table, path, f"{what} {near!r}")
+        return WRONG
+
+    def _loaded(self, registry: Registry, name: str, path: Path) -> Any:
+        try:
+            return registry.load(name)
+        except (FlowError, ImportError) as error:
+            self._report("SF107", str(error), (*path, "type"), "")
+            return WRONG
+
+    def _resolved(self, text: str, path: Path, registry: Registry) -> Any:
+        try:
+            return registry.resolve(self._converter.path(text))
+        except FlowError as error:
+            self._report("SF107", str(error), path, _near_of(error))
+            return WRONG
+
+    # -- stages ---------------------------------------------------------------------------------------------------
+
+    def _stages(self) -> list[Callable[[Flow[Any]], Any]] | None:
+        """Return what each stage adds to a flow, or None if one is wrong."""
+        listed = self._tables.get("stages", [])
+        if not isinstance(listed, list):
+            self._report("SF105", "stages: expected a list of tables", ("stages",), 'as in [{ map = "steps:f" }]')
+            return None
+        found = [self._stage(stage, ("stages", number)) for number, stage in enumerate(listed)]
+        return None if any(stage is None for stage in found) else [stage for stage in found if stage is not None]
+
+    def _stage(self, table: Any, path: Path) -> Callable[[Flow[Any]], Any] | None:
+        if not isinstance(table, dict):
+            self._report("SF105", "a stage is a table", path, 'as in { map = "steps:f" }')
+            return None
+        words = [key for key in table if key in OPERATORS]
+        if len(words) > 1 and "timeout" in words:
+            words.remove("timeout")  # it is an option of others too
+        if len(words) != 1:
+            self._no_operator(table, words, path)
+            return None
+        word = words[0]
+        method = getattr(Flow, word)
+        known = options_of(method)
+        first = next(iter(known))
+        given = dict(table)
+        value, hint = given.pop(word), known.pop(first) if first != "name" else None
+        arguments, whole = self._converter.options(known, given, path, f"operator {word!r}")
+        begins = self._first(word, hint, value, (*path, word))
+        if begins is WRONG:
+            return None
+
+        def stage(described: Flow[Any]) -> Any:
+            return self._applied(described, word, begins, arguments, path, whole)
+
+        return stage if stage(flow(())) is not WRONG and whole else None
+
+    def _first(self, word: str, hint: Any, value: Any, path: Path) -> Any:
+        """Return the arguments of an operator that are not named: none for `distinct = true`."""
+        if value is True and word in ("distinct", "unbatch"):
+            return ()
+        if hint is None:
+            self._report("SF105", f"{word} takes no value", path, "write true")
+            return WRONG
+        found = self._converter.convert(value, hint, path)
+        return WRONG if found is WRONG else (found,)
+
+    def _no_operator(self, table: Mapping[str, Any], words: list[str], path: Path) -> None:
+        if words:
+            self._report(
+                "SF110",
+                f"a stage is one operator, this has {' and '.join(map(repr, words))}",
+                (*path, words[1]),
+                "write each as a stage of its own",
+                key=True,
+            )
+            return
+        for key in table:
+            near = nearest(key, OPERATORS)
+            if near:
+                self._report(
+                    "SF107", f"there is no operator {key!r}", (*path, key), f"did you mean {near!r}?", key=True
+                )
+                return
+        self._report("SF103", "this stage has no operator", path, f"known: {', '.join(OPERATORS)}")
+
+    def _applied(
+        self, described: Flow[Any], word: str, begins: Any, arguments: dict[str, Any], path: Path, whole: bool
+    ) -> Any:
+        """Return the flow with one operator more, or WRONG."""
+        refused: FlowError | None = None
+        for alike in (_anything, _anything_async) if _stood_for(begins) else (None,):
+            try:
+                first = begins if alike is None else (alike,)
+                return getattr(described, word)(*first, **arguments)
+            except FlowError as error:
+                refused = refused or error
+        assert refused is not None
+        self._converter.refused(refused, path, {**arguments, word: None}, whole)
+        return WRONG
+
+    # -- references -----------------------------------------------------------------------------------------------
+
+    def _refer(self, reference: str, path: Path, wanted: Any) -> Any:
+        if not self._imports and ":" in reference:
+            if path[-1] == "via":
+                return _unchanged
+            return Exception if wanted is type else None if wanted is Any else _anything
+        try:
+            return load(reference, self._document.folder)
+        except FlowError as error:
+            self._report("SF108", str(error), path, _near_of(error))
+            return WRONG
+
+
+def _anything(*_: Any) -> Any:
+    """Stand for a plain function that was not imported."""
+
+
+async def _anything_async(*_: Any) -> Any:
+    """Stand for an async function that was not imported."""
+
+
+def _unchanged(described: Flow[Any]) -> Flow[Any]:
+    """Stand for a piece of flow that was not imported."""
+    return described
+
+
+def _stood_for(begins: Any) -> bool:
+    return bool(begins) and begins[0] is _anything
+
+
+def _near_of(error: FlowError) -> str:
+    """Return the suggestion in the message of an error, to be shown at its place."""
+    message = str(error)
+    start = message.find("did you mean ")
+    return message[start : message.index("?", start) + 1] if start >= 0 else ""

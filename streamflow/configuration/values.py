@@ -1,0 +1,323 @@
+"""Values of a configuration against the annotations of the fields and arguments that they are for.
+
+The vocabulary is that of our own dataclasses and methods: numbers, texts, choices, durations, paths, references,
+policies. Every kind says what it takes, in words.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from streamflow.configuration.environment import Interpolated
+from streamflow.configuration.places import Path
+from streamflow.configuration.problem import nearest
+from streamflow.configuration.references import is_reference, probably
+from streamflow.model.errors import FlowError
+from streamflow.model.policies import DeadLetters, Retry
+
+#: What a value that is wrong becomes; the mistake has been reported.
+WRONG = object()
+
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
+
+Report = Callable[[str, str, Path, str], None]
+
+
+def seconds(text: str) -> float | None:
+    """Return the seconds that `text` says, or None if it says none.
+
+    >>> seconds("0.5s"), seconds("2 min"), seconds("soon")
+    (0.5, 120.0, None)
+    """
+    found = _QUANTITY.fullmatch(text)
+    unit = _SECONDS.get(found[2].lower() or "s") if found else None
+    return float(found[1]) * unit if found and unit else None
+
+
+def size(text: str) -> int | None:
+    """Return the bytes that `text` says, or None if it says none.
+
+    >>> size("64 KiB"), size("1MB"), size("much")
+    (65536, 1000000, None)
+    """
+    found = _QUANTITY.fullmatch(text)
+    unit = _BYTES.get(found[2].lower() or "b") if found else None
+    return int(float(found[1]) * unit) if found and unit else None
+
+
+def options_of(thing: Any) -> dict[str, Any]:
+    """Return the names and annotations of what may be said about a dataclass, or given to a method."""
+    if is_dataclass(thing):
+        hints = get_type_hints(thing)
+        return {field.name: hints[field.name] for field in fields(thing) if field.init and field.repr}
+    hints = get_type_hints(thing, localns=_RUNTIME_NAMES)
+    return {name: hints.get(name, Any) for name in inspect.signature(thing).parameters if name != "self"}
+
+
+#: What modules import for type checkers only.
+_RUNTIME_NAMES = {"os": os}
+
+
+class Converter:
+    """Turn values of a document into arguments, and report those that do not fit."""
+
+    def __init__(
+        self, report: Report, folder: str, refer: Callable[[str, Path, Any], Any], sink: Callable[[Any, Path], Any]
+    ) -> None:
+        self._report = report
+        self._folder = folder
+        self._refer = refer
+        self._sink = sink
+
+    def convert(self, value: Any, hint: Any, path: Path) -> Any:
+        """Return `value` as an argument annotated `hint`, or WRONG."""
+        members = _members(hint, path)
+        fitting = [member for member in members if _fits(value, member)]
+        if fitting:
+            return self._as(value, min(fitting, key=lambda member: _rank(value, member)), path)
+        expected = " or ".join(dict.fromkeys(describe(member, path) for member in members))
+        self._report("SF105", f"{_name(path)}: expected {expected}, not {_shown(value)}", path, _fix(value, members))
+        return WRONG
+
+    def _as(self, value: Any, member: Any, path: Path) -> Any:
+        origin = get_origin(member) or member
+        if origin is Literal:
+            return self._choice(value, [str(one) for one in get_args(member)], path)
+        if origin in (float, int):
+            return self._number(value, origin, path)
+        if origin is bool and isinstance(value, str):
+            return self._truth(value, path)
+        if origin is os.PathLike:
+            return self.path(value)
+        if origin in (Callable, type) or member is Any:
+            return self._reference(value, path, origin)
+        if origin is DeadLetters:
+            return self._dead_letters(value, path)
+        if origin is Retry:
+            return self.build(Retry, value, path, "retry")
+        if origin is Mapping:
+            return self._whole(
+                {name: self.convert(one, get_args(member)[1], (*path, name)) for name, one in value.items()}
+            )
+        if origin in (Sequence, tuple):
+            found = [self.convert(one, get_args(member)[0], (*path, n)) for n, one in enumerate(value)]
+            return WRONG if WRONG in found else tuple(found)
+        return value
+
+    def path(self, text: str) -> str:
+        """Return a path as it is to be opened: one that is relative is so to the folder of the file."""
+        return text if text == "-" or "://" in text else os.path.join(self._folder, text)
+
+    def build(self, kind: Any, table: Mapping[str, Any], path: Path, what: str) -> Any:
+        """Return `kind(**table)`, a dataclass of ours, or WRONG."""
+        options, whole = self.options(options_of(kind), table, path, what)
+        for name in _required(kind):
+            if name not in options:
+                whole = False
+                if name not in table and not any(nearest(key, [name]) for key in table):
+                    self._report("SF103", f"{what}: {name!r} is missing", path, f"add {name} = ...")
+        try:
+            built = kind(**options) if whole or _required(kind) <= options.keys() else WRONG
+        except FlowError as error:
+            self.refused(error, path, options, whole)
+            return WRONG
+        return built if whole else WRONG
+
+    def options(
+        self, known: Mapping[str, Any], table: Mapping[str, Any], path: Path, what: str
+    ) -> tuple[dict[str, Any], bool]:
+        """Return the arguments in `table` that can be, and whether these are all; the others are reported."""
+        found: dict[str, Any] = {}
+        for key, value in table.items():
+            name = "type" if key == "item_type" else key
+            if name not in known:
+                self.unknown(key, [_written(one) for one in known], (*path, key), f"option {key!r} for {what}")
+                continue
+            converted = self.convert(value, known[name], (*path, key))
+            if converted is not WRONG:
+                found[name] = converted
+        return found, len(found) == len(table)
+
+    def unknown(self, key: str, known: Sequence[str], path: Path, what: str) -> None:
+        """Report a key that there is not, with the nearest one that there is."""
+        near = nearest(key, known)
+        fix = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
+        self._report("SF104", f"unknown {what}", path, fix)
+
+    def refused(self, error: FlowError, path: Path, options: Mapping[str, Any], whole: bool) -> None:
+        """Report what a constructor or a method has refused, at the option that it speaks of.
+
+        Where the options are not the `whole` of what was written, only what is surely about one of them counts.
+        """
+        message = str(error)
+        spoken = [name for name in options if re.search(rf"\b{name}\b", message)]
+        if whole or spoken:
+            self._report("SF106", message, (*path, _written(spoken[0])) if spoken else path, "")
+
+    def _whole(self, found: dict[str, Any]) -> Any:
+        return WRONG if any(value is WRONG for value in found.values()) else found
+
+    def _choice(self, value: str, choices: Sequence[str], path: Path) -> Any:
+        if value in choices:
+            return value
+        near = nearest(value, choices)
+        listed = ", ".join(map(repr, choices))
+        self._report(
+            "SF106",
+            f"{_name(path)}: {value!r} is none of {listed}",
+            path,
+            f"did you mean {near!r}?" if near else f"expected {listed}",
+        )
+        return WRONG
+
+    def _number(self, value: Any, kind: type, path: Path) -> Any:
+        if not isinstance(value, str):
+            return float(value) if kind is float else value
+        found = seconds(value) if kind is float else size(value) if _counts_bytes(path) else _digits(value)
+        if found is None:
+            expected = f"expected {describe(kind, path)}, not {_shown(value)}"
+            self._report("SF105", f"{_name(path)}: {expected}", path, _example(kind, path))
+            return WRONG
+        return found
+
+    def _truth(self, value: str, path: Path) -> Any:
+        if value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        self._report("SF105", f"{_name(path)}: expected true or false, not {_shown(value)}", path, "")
+        return WRONG
+
+    def _reference(self, value: str, path: Path, wanted: Any) -> Any:
+        if is_reference(value):
+            return self._refer(value, path, wanted)
+        guess = probably(value, self._folder)
+        hint = f"did you mean {guess!r}?" if guess else "as in 'steps:normalise'"
+        self._report("SF108", f"{_name(path)}: {value!r} is no reference; expected 'module:name'", path, hint)
+        return WRONG
+
+    def _dead_letters(self, table: Mapping[str, Any], path: Path) -> Any:
+        for key in table:
+            if key != "dead_letter":
+                self.unknown(key, ["dead_letter"], (*path, key), f"key {key!r} of on_error")
+        if "dead_letter" not in table:
+            return WRONG
+        sink = self._sink(table["dead_letter"], (*path, "dead_letter"))
+        return WRONG if sink is WRONG else DeadLetters(sink)
+
+
+def _required(kind: Any) -> set[str]:
+    return {field.name for field in fields(kind) if field.init and field.default is field.default_factory is MISSING}
+
+
+def describe(member: Any, path: Path = ()) -> str:
+    """Say in words what an annotation takes."""
+    origin = get_origin(member) or member
+    if origin is Literal:
+        return " or ".join(map(repr, get_args(member)))
+    if origin is int:
+        return "a number of bytes (as 65536, or '64KiB')" if _counts_bytes(path) else "a whole number"
+    if origin in (Sequence, tuple):
+        return f"a list of {describe(get_args(member)[0], path)}s".replace("a list of a ", "a list of ")
+    return _IN_WORDS.get(origin, "a value")
+
+
+_IN_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    float: "seconds (a number, or text as '0.5s')",
+    str: "a text",
+    os.PathLike: "a path",
+    Callable: "a reference 'module:name'",
+    type: "a reference 'module:name'",
+    Any: "a reference 'module:name'",
+    DeadLetters: "{ dead_letter = PATH }",
+    Retry: "{ attempts = 3 }",
+    Mapping: "a table of references",
+}
+
+
+def _members(hint: Any, path: Path) -> list[Any]:
+    """Return what a union is of, without None: TOML has none, a key is left out instead."""
+    if isinstance(hint, TypeVar):
+        return [object]
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    kept = [member for member in members if member is not type(None)]
+    # A text for a path is a path.
+    return [member for member in kept if not (member is str and any(get_origin(one) is os.PathLike for one in kept))]
+
+
+def _fits(value: Any, member: Any) -> bool:
+    """Tell whether `value` has the shape of what `member` takes; whether it can be is asked later."""
+    origin = get_origin(member) or member
+    if origin is object:
+        return True
+    if isinstance(value, bool):
+        return origin is bool
+    if isinstance(value, str):
+        number = origin is float or origin is int or (origin is bool and isinstance(value, Interpolated))
+        return number or origin in (Literal, str, os.PathLike, Callable, Any, type)
+    if isinstance(value, dict):
+        return origin in (DeadLetters, Retry, Mapping)
+    if isinstance(value, list):
+        return origin in (Sequence, tuple)
+    return origin is float or (origin is int and isinstance(value, int))
+
+
+def _rank(value: Any, member: Any) -> int:
+    """Order what a text could be: a choice that there is, then anything but a number."""
+    origin = get_origin(member) or member
+    if origin is Literal:
+        return 0 if value in get_args(member) else 1
+    return 2 if origin not in (int, float) else 0 if isinstance(value, Interpolated) else 3
+
+
+def _digits(value: str) -> int | None:
+    """Return the whole number in a text in which a variable was put; any other text is none."""
+    return int(value) if isinstance(value, Interpolated) and value.strip().isdecimal() else None
+
+
+def _counts_bytes(path: Path) -> bool:
+    return bool(path) and (str(path[-1]).endswith("bytes") or path[-1] == "chunk")
+
+
+def _example(kind: type, path: Path) -> str:
+    if kind is float:
+        return "units: us, ms, s, m, h, d"
+    return "units: B, KB, MB, GB, KiB, MiB, GiB" if _counts_bytes(path) else "write the number without quotes"
+
+
+def _fix(value: Any, members: Sequence[Any]) -> str:
+    """Return what was probably meant by a value of the wrong kind."""
+    origins = [get_origin(member) or member for member in members]
+    if bool in origins and isinstance(value, str) and value.lower() in ("true", "yes", "on", "false", "no", "off"):
+        return f"write {'true' if value.lower() in ('true', 'yes', 'on') else 'false'}"
+    if any(origin in (Sequence, tuple) for origin in origins) and isinstance(value, str):
+        return f'write ["{value}"]'
+    if not isinstance(value, (str, list, dict)) and any(o in (str, os.PathLike, Literal) for o in origins):
+        return f'write "{value}"'
+    return ""
+
+
+def _written(name: str) -> str:
+    """Return the key of a dataclass's field: `type` names the part itself."""
+    return "item_type" if name == "type" else name
+
+
+def _name(path: Path) -> str:
+    return str(next((part for part in reversed(path) if isinstance(part, str)), "the document"))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return repr(str(value)) if isinstance(value, str) else repr(value)
