@@ -66,17 +66,14 @@ class Csv(FileLines[Any]):
         return CsvReader(blocks, LineCutter(self.label, self.chunk, self.max_line_bytes), self)
 
 
-class BadRow:
-    """Be a record that cannot be handed on, and why."""
+class BadRow(list[str]):
+    """Be the fields of a record that cannot be handed on, and why."""
 
-    __slots__ = ("error", "row")
+    __slots__ = ("error",)
 
     def __init__(self, error: ValueError, row: list[str]) -> None:
+        super().__init__(row)
         self.error = error
-        self.row = row
-
-    def __repr__(self) -> str:
-        return repr(self.row)
 
 
 class Take(InlineCall):
