@@ -38,7 +38,8 @@ def doctor(as_json: bool) -> None:
 
 @click.command(cls=Verb)
 @click.argument("shell", required=False)
-def completion(shell: str | None) -> None:
+@click.pass_context
+def completion(ctx: click.Context, shell: str | None) -> None:
     """Print what SHELL (bash, zsh or fish; by default yours) must read to complete verbs and options.
 
     \b
@@ -46,7 +47,7 @@ def completion(shell: str | None) -> None:
     """
     from streamflow.cli.completion import completion_script
 
-    click.echo(completion_script(shell))
+    click.echo(completion_script(ctx.find_root().command, shell))
 
 
 @click.group()

@@ -144,7 +144,8 @@ def test_items_that_json_changes_are_sent_only_if_asked(project: Path) -> None:
     (project / "flow.py").write_text(
         "import streamflow as sf\n"
         "def fail(pair): raise ValueError(pair)\n"
-        "flow = sf.flow('in.jsonl').map(tuple).map(fail, name='f', on_error=sf.dead_letter('bad.jsonl')).to('o.jsonl')\n"
+        "bad = sf.dead_letter('bad.jsonl')\n"
+        "flow = sf.flow('in.jsonl').map(tuple).map(fail, name='f', on_error=bad).to('o.jsonl')\n"
     )
     (project / "in.jsonl").write_text("[1,2]\n")
     assert call("run", "flow.py").exit_code == 0

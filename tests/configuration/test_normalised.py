@@ -31,7 +31,7 @@ def test_paths_become_tables_with_all_options(tmp_path: Path) -> None:
 SOURCES_IN_TEXT = [f'"in{suffix}"' for name in SOURCES.names() for suffix in SOURCES.texts_of(name) if suffix[0] == "."]
 SINKS_IN_TEXT = [f'"out{suffix}"' for name in SINKS.names() for suffix in SINKS.texts_of(name) if suffix[0] == "."]
 STAGES = [
-    *("{ %s = 'steps:f' }" % word for word in ("map", "filter", "flat_map", "tap", "take_while", "drop_while")),
+    *(f"{{ {word} = 'steps:f' }}" for word in ("map", "filter", "flat_map", "tap", "take_while", "drop_while")),
     *(
         "{ take = 1 }",
         "{ skip = 1 }",
