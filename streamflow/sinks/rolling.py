@@ -181,7 +181,7 @@ class RollingWriter(Writer[Any]):
             await self._end(text)
             part = None
         if part is not None:
-            await part.writer.settle()
+            await part.writer.flush()
             return part
         if len(self._parts) >= self._sink.open_parts:
             await self._end(min(self._parts, key=lambda other: self._parts[other].used))
