@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import data
+from bench.flows import json_lines
 from bench.flows.json_lines import MEGABYTE, MIB, Transfer, is_active, to_order
 from bench.meter import Meter
 from bench.works import ORJSON, STREAMFLOW, ZSTANDARD, Contender, Figure, Outcome, Sizes, Work
@@ -79,6 +80,18 @@ def streamflow(source: Path, target: Path) -> None:
     asyncio.run(sf.flow(str(source)).filter(is_active).map(to_order).to(str(target)).run())
 
 
+def run_plain(size: int) -> Outcome:
+    """Run the same flow over files that are not compressed: what the stages alone take."""
+    import streamflow as sf
+
+    source = data.json_lines(size)
+    with data.output("orders") as target:
+        with Meter() as meter:
+            asyncio.run(sf.flow(str(source)).filter(is_active).map(to_order).to(str(target)).run())
+        count, checksum = json_lines.read_back(target)
+    return meter.outcome(count, checksum, mb_per_s=size / MEGABYTE / meter.seconds)
+
+
 NEEDS = (ORJSON, ZSTANDARD)
 
 WORK = Work(
@@ -92,6 +105,7 @@ WORK = Work(
         Contender("gunzip", "zlib alone, in memory", partial(codec, decode=True), NEEDS),
         Contender("zstd", "zstd alone, in memory", partial(codec, decode=False), NEEDS),
         Contender("streamflow", "streamflow", partial(timed, streamflow), (STREAMFLOW, *NEEDS)),
+        Contender("streamflow_plain", "streamflow, plain files", run_plain, (STREAMFLOW, ORJSON)),
         Contender("by_hand", "for line in gzip.open, zstandard", partial(timed, by_hand), NEEDS),
     ),
     figures=(Figure("streamflow", over="gunzip", at_most=1.1),),

@@ -223,7 +223,7 @@ def run_reactivex(size: int) -> Outcome:
 
 def run_pypeln(size: int) -> Outcome:
     """Run pypeln's synchronous stages: its threads and tasks cost many times that for each item."""
-    import pypeln
+    import pypeln  # type: ignore[import-untyped]
 
     def do(size: int, sink: Sink) -> None:
         stages: Any = pypeln.sync

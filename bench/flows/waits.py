@@ -157,7 +157,7 @@ def run_spdl(size: int, *, ordered: bool, tail: bool) -> Outcome:
 
 def run_pypeln(size: int, *, ordered: bool, tail: bool) -> Outcome:
     """Run pypeln's tasks, put in order at the end where that is asked for: it holds everything then."""
-    import pypeln
+    import pypeln  # type: ignore[import-untyped]
 
     tasks: Any = pypeln.task
 
