@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeStatistics:
-    """Count what went over one edge: `sent = received + overflowed + queued + abandoned`. `blocked` is in seconds."""
+    """Count what went over one edge: `sent = received + overflowed + queued + abandoned`. `blocked` is in seconds.
+
+    `producer` and `consumer` are the names of the stages that it joins.
+    """
 
     name: str
+    producer: str = ""
+    consumer: str = ""
     sent: int = 0
     received: int = 0
     overflowed: int = 0
@@ -27,6 +32,18 @@ class EdgeStatistics:
     def conserved(self) -> bool:
         """Tell whether every item that was sent is accounted for."""
         return self.sent == self.received + self.overflowed + self.queued + self.abandoned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Tell how far a source is: what it has given, in its own unit, and how much there is, or None if nobody knows.
+
+    Of a compressed file, the bytes are those on the disk.
+    """
+
+    done: int
+    total: int | None = None
+    unit: Literal["bytes", "items"] = "bytes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +75,8 @@ class StageStatistics:
     state: str = "new"
     operators: tuple[str, ...] = ()
     drops: Mapping[str, int] = field(default_factory=dict)
+    #: Of a source that can tell.
+    progress: Progress | None = None
 
     @property
     def conserved(self) -> bool:
