@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from time import perf_counter
 
+from streamflow.metrics.series import Series
 from streamflow.model.statistics import Sample
-
-#: Samples remembered; when full, every other one is forgotten, so that the whole run stays in view.
-HISTORY = 1024
 
 
 class Sampler:
@@ -20,11 +17,13 @@ class Sampler:
         self._process = psutil.Process()
         self._began = perf_counter()
         self._process.cpu_percent()
-        self.history: deque[Sample] = deque()
+        self.history = Series()
         self.rss = self.peak_rss = self._process.memory_info().rss
         self.loop_lag = 0.0
 
-    def sample(self, *, loop_lag: float, in_flight: int, queued: int, received: int) -> Sample:
+    def sample(
+        self, *, loop_lag: float, in_flight: int, queued: int, received: int, bytes_read: int, latency: float | None
+    ) -> Sample:
         """Take one sample; about 0.1 ms."""
         process = self._process
         with process.oneshot():
@@ -43,8 +42,8 @@ class Sampler:
             in_flight=in_flight,
             queued=queued,
             received=received,
+            bytes_read=bytes_read,
+            latency=latency,
         )
-        self.history.append(sample)
-        if len(self.history) > HISTORY:
-            self.history = deque(list(self.history)[::2])
+        self.history.add(sample)
         return sample

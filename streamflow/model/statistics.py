@@ -101,7 +101,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Hold what the sampling task saw at one moment; bytes, per cent of one core, seconds since the run's start."""
+    """Hold what the sampling task saw at one moment; bytes, per cent of one core, seconds since the run's start.
+
+    `received` and `bytes_read` are counted from the start, by all sources together; `latency` is the longest that
+    arrived since the sample before, or None.
+    """
 
     at: float
     rss: int
@@ -112,6 +116,8 @@ class Sample:
     in_flight: int
     queued: int
     received: int
+    bytes_read: int = 0
+    latency: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +133,22 @@ class RunStatistics:
     peak_rss: int = 0
     loop_lag: float = 0.0
     history: tuple[Sample, ...] = ()
+
+    @property
+    def items_in(self) -> int:
+        """Return how many items all sources have given."""
+        return sum(stage.received for stage in self.stages if stage.kind == "source")
+
+    @property
+    def bytes_in(self) -> int:
+        """Return how many bytes all sources that count them have given."""
+        found = (stage.progress for stage in self.stages)
+        return sum(one.done for one in found if one is not None and one.unit == "bytes")
+
+    @property
+    def failed(self) -> int:
+        """Return how many items failed, whatever was done about them."""
+        return sum(stage.failed for stage in self.stages)
 
     def stage(self, name: str) -> StageStatistics:
         """Return the figures of the stage `name`; KeyError names those there are."""
