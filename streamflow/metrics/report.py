@@ -48,6 +48,18 @@ class RunReport:
         found["bottleneck"] = self.bottleneck
         return found
 
+    def to_html(self, title: str = "streamflow run") -> str:
+        """Return everything as one HTML page, which needs no other file, no script and no network."""
+        from streamflow.metrics.page import page  # late: most runs are never looked at this way
+
+        return page(
+            title=title,
+            state=self.state,
+            bottleneck=self.bottleneck,
+            error=self.error,
+            statistics=self.statistics,
+        )
+
     def __str__(self) -> str:
         rate = self.items_in / self.elapsed if self.elapsed else 0.0
         lines = [
