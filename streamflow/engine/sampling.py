@@ -7,6 +7,9 @@ from time import perf_counter
 from streamflow.metrics.series import Series
 from streamflow.model.statistics import Sample
 
+#: Seconds over which the processor's share can be told: the system counts in hundredths.
+SHORTEST = 0.1
+
 
 class Sampler:
     """Read the process's figures, and remember them."""
@@ -17,6 +20,7 @@ class Sampler:
         self._process = psutil.Process()
         self._began = perf_counter()
         self._process.cpu_percent()
+        self._cpu = self._cpu_at = 0.0
         self.history = Series()
         self.rss = self.peak_rss = self._process.memory_info().rss
         self.loop_lag = 0.0
@@ -28,14 +32,17 @@ class Sampler:
         process = self._process
         with process.oneshot():
             self.rss = process.memory_info().rss
-            cpu, threads = process.cpu_percent(), process.num_threads()
+            threads = process.num_threads()
             descriptors = process.num_fds() if hasattr(process, "num_fds") else 0
+        at = perf_counter() - self._began
+        if at - self._cpu_at > SHORTEST:
+            self._cpu, self._cpu_at = process.cpu_percent(), at
         self.peak_rss = max(self.peak_rss, self.rss)
         self.loop_lag = max(self.loop_lag, loop_lag)
         sample = Sample(
-            at=perf_counter() - self._began,
+            at=at,
             rss=self.rss,
-            cpu_percent=cpu,
+            cpu_percent=self._cpu,
             threads=threads,
             descriptors=descriptors,
             loop_lag=loop_lag,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from streamflow.metrics.layout import Layout, laid_out
 from streamflow.metrics.markup import element, shortened, text
@@ -11,7 +12,7 @@ from streamflow.model.statistics import EdgeStatistics, RunStatistics, StageStat
 
 COLUMN, BOX, HEIGHT, GAP, EDGE = 340, 312, 92, 62, 8
 #: Characters that fit a line of a box, and the lines that its name may take.
-LINE, LINES = 42, 2
+LINE, LINES = 38, 2
 #: Stages from which on a drawing shows nothing any more.
 MOST = 150
 
@@ -95,20 +96,12 @@ def _bar(shares: dict[str, float], x: float, y: float, width: float) -> str:
 
 
 def wrapped(name: str) -> list[str]:
-    """Return the lines of a name, broken between the parts of a fused stage, shortened to what a box holds.
+    """Return the lines of a name, broken between words, shortened to what a box holds.
 
     >>> wrapped("in.jsonl → parse")
     ['in.jsonl → parse']
     """
-    if len(name) <= LINE:
-        return [name]
-    lines = [""]
-    for part in name.split(" → "):
-        longer = f"{lines[-1]} → {part}" if lines[-1] else part
-        if len(longer) <= LINE or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(f"→ {part}")
+    lines = wrap(name, LINE, break_on_hyphens=False) or [name]
     if len(lines) > LINES:
         lines[LINES - 1 :] = [" ".join(lines[LINES - 1 :])]
     return [shortened(line, LINE) for line in lines]
@@ -154,13 +147,19 @@ def _way(way: Sequence[Point], full: float) -> str:
 
 
 def _label(edge: EdgeStatistics, way: Sequence[Point], edges: Sequence[EdgeStatistics], elapsed: float) -> str:
-    """Return what went over the edge, beside that end of it which has no other edges."""
+    """Return what went over the edge, at the end that it shares with no other, on the side from which it bends away."""
     many_out = sum(other.producer == edge.producer for other in edges) > 1
     many_in = sum(other.consumer == edge.consumer for other in edges) > 1
-    at = 0.5 if many_out == many_in else 0.75 if many_out else 0.25
-    (x, y), (to, down) = (way[0], way[1]) if at <= 0.5 else (way[-2], way[-1])
-    bent = at * at * (3 - 2 * at)  # where the curve is by then
+    (x, y), (to, down) = way[-2:] if many_out else way[:2]
+    if many_out and not many_in:
+        x, y, before = to, y + 0.72 * (down - y), to < x
+    elif many_in and not many_out:
+        y, before = y + 0.28 * (down - y), to > x
+    else:
+        # Edges that cross each other have their labels at different heights.
+        at = 0.33 if to > x + 40 else 0.67 if to < x - 40 else 0.5
+        x, y, before = x + (to - x) * (at + (at - 0.5)), y + (down - y) * at, to < x - 40
     full = share(edge.blocked, elapsed)
     said = f"{written(edge.sent, 'items')} items" + (f", full {100 * full:.0f} %" if full >= 0.005 else "")
     label = element("title", text(edge.name)) + text(said)
-    return element("text", label, class_="label", x=x + (to - x) * bent + 8, y=y + (down - y) * at + 3)
+    return element("text", label, class_="label up" if before else "label", x=x - 9 if before else x + 9, y=y + 4)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from streamflow.metrics.chart import Chart, Point
 from streamflow.metrics.drawing import drawing
 from streamflow.metrics.markup import element, shortened, text
 from streamflow.metrics.style import STYLE
-from streamflow.metrics.units import share, written
-from streamflow.model.statistics import EdgeStatistics, RunStatistics, Sample, StageStatistics
+from streamflow.metrics.units import Kind, share, written
+from streamflow.model.statistics import EdgeStatistics, Latency, RunStatistics, StageStatistics
 
 #: Characters of an error that are shown, and of a name in a table.
 ERROR, NAME = 8_000, 120
@@ -25,12 +26,14 @@ def page(*, title: str, state: str, bottleneck: str, error: str | None, statisti
         element("p", element("b", "Bottleneck") + " " + text(bottleneck), class_="verdict"),
         _error(error),
         _plan(statistics),
-        element("h2", "Over time")
-        + element("div", "".join(one.figure() for one in charts(statistics)), class_="charts"),
-        element("h2", "Failures") + _failures(statistics.stages),
-        element("h2", "Stages") + _stages(statistics),
-        element("h2", "Edges") + _edges(statistics),
+        _over_time(statistics),
     ]
+    if statistics.stages:
+        parts += [
+            element("h2", "Failures") + _failures(statistics.stages),
+            element("h2", "Stages") + _stages(statistics),
+            element("h2", "Edges") + _edges(statistics),
+        ]
     head = (
         '<meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>'
         '<meta name="color-scheme" content="light dark"/>'
@@ -53,20 +56,26 @@ def _error(error: str | None) -> str:
 
 def _figures(statistics: RunStatistics) -> str:
     latency, elapsed = statistics.latency, statistics.elapsed
-    figures = [
-        ("took", written(elapsed, "seconds")),
-        ("items in", f"{statistics.items_in:,}"),
-        ("items in", written(_rate(statistics.items_in, elapsed), "items/s")),
-    ]
+    items = statistics.items_in
+    pace = written(_rate(items, elapsed), "items/s")
+    figures = [("took", written(elapsed, "seconds"))]
+    figures.append((f"items in, {pace}", f"{items:,}" if items < 1e10 else written(items, "items")))
     if statistics.bytes_in:
-        figures.append(("read", written(statistics.bytes_in, "bytes")))
-        figures.append(("read", written(_rate(statistics.bytes_in, elapsed), "bytes/s")))
-    figures += [("failed", f"{statistics.failed:,}"), ("peak memory", written(statistics.peak_rss, "bytes"))]
+        pace = written(_rate(statistics.bytes_in, elapsed), "bytes/s")
+        figures.append((f"read{_of_all(statistics)}, {pace}", written(statistics.bytes_in, "bytes")))
+    figures += [("items failed", f"{statistics.failed:,}"), ("peak memory", written(statistics.peak_rss, "bytes"))]
     if latency.count:
-        both = f"{written(latency.p50, 'seconds')} / {written(latency.p99, 'seconds')}"
-        figures.append(("latency p50 / p99", both))
+        figures.append((f"latency p50; p99 {written(latency.p99, 'seconds')}", written(latency.p50, "seconds")))
     cells = (element("div", element("b", text(value)) + element("span", name)) for name, value in figures)
     return element("section", "".join(cells), class_="figures")
+
+
+def _of_all(statistics: RunStatistics) -> str:
+    """Say how much there was to read, where that is known and was not reached."""
+    progress = [stage.progress for stage in statistics.stages if stage.progress is not None]
+    totals = [one.total for one in progress if one.unit == "bytes"]
+    whole = sum(total or 0 for total in totals)
+    return f" of {written(whole, 'bytes')}" if None not in totals and whole > statistics.bytes_in else ""
 
 
 def _rate(count: float, elapsed: float) -> float:
@@ -93,56 +102,63 @@ def _plan(statistics: RunStatistics) -> str:
 # -- over time ----------------------------------------------------------------------------------------------------
 
 
+def _over_time(statistics: RunStatistics) -> str:
+    if len(statistics.history) < 2:
+        return ""
+    figures = "".join(one.figure() for one in charts(statistics))
+    return element("h2", "Over time") + element("div", figures, class_="charts")
+
+
 def charts(statistics: RunStatistics) -> list[Chart]:
     """Return what is drawn over the time of the run."""
-    history, elapsed, latency = statistics.history, statistics.elapsed, statistics.latency
-    received = rates([(sample.at, sample.received) for sample in history])
-    found = [Chart(title="Throughput", kind="items/s", points=received, elapsed=elapsed, note="items in per second")]
-    if statistics.bytes_in:
-        read = rates([(sample.at, sample.bytes_read) for sample in history])
-        found.append(Chart(title="Read", kind="bytes/s", points=read, elapsed=elapsed, note="bytes per second"))
-    p50, p99 = written(latency.p50, "seconds"), written(latency.p99, "seconds")
-    found += [
-        Chart(
-            title="Latency",
-            kind="seconds",
-            points=[(sample.at, sample.latency) for sample in history if sample.latency is not None],
-            elapsed=elapsed,
-            note=f"longest from source to sink; p50 {p50}, p99 {p99} of {latency.count:,} probes",
-        ),
-        Chart(
-            title="Queue depth", kind="items", points=_of(history, "queued"), elapsed=elapsed, note="items on all edges"
-        ),
-        Chart(
-            title="Memory", kind="bytes", points=_of(history, "rss"), elapsed=elapsed, note="resident, whole process"
-        ),
-        Chart(
-            title="Processor", kind="per cent", points=_of(history, "cpu_percent"), elapsed=elapsed, note="of one core"
-        ),
+    history = statistics.history
+    drawn: list[tuple[str, Kind, list[Point], str]] = [
+        ("Throughput", "items/s", steps([(one.at, one.received) for one in history]), "items in per second")
     ]
-    return found
+    if statistics.bytes_in:
+        drawn.append(("Read", "bytes/s", steps([(one.at, one.bytes_read) for one in history]), "bytes per second"))
+    latencies = [(one.at, one.latency) for one in history if one.latency is not None]
+    if latencies:
+        drawn.append(("Latency", "seconds", latencies, _quantiles(statistics.latency)))
+    if statistics.edges:
+        drawn.append(("Queue depth", "items", [(one.at, one.queued) for one in history], "items on all edges"))
+    drawn.append(("Memory", "bytes", [(one.at, one.rss) for one in history], "resident, of the whole process"))
+    processor = [(one.at, one.cpu_percent) for one in history[1:]]  # the first sample has no past
+    if any(share for _, share in processor):
+        drawn.append(("Processor", "per cent", processor, "of one core"))
+    return [
+        Chart(title=title, kind=kind, points=points, elapsed=statistics.elapsed, note=note)
+        for title, kind, points, note in drawn
+    ]
 
 
-def _of(history: Sequence[Sample], figure: str) -> list[Point]:
-    return [(sample.at, getattr(sample, figure)) for sample in history]
+def _quantiles(latency: Latency) -> str:
+    p50, p99 = written(latency.p50, "seconds"), written(latency.p99, "seconds")
+    return f"longest from source to sink; of all probes p50 {p50}, p99 {p99}"
 
 
-def rates(counted: Sequence[Point]) -> list[Point]:
-    """Return the growth per second up to each moment; one that came right after another is taken together with it.
+def steps(counted: Sequence[Point]) -> list[Point]:
+    """Return the growth per second, at both ends of each stretch of time that it is the mean of.
 
-    >>> rates([(0.0, 0), (1.0, 10), (2.0, 40), (2.001, 41)])
-    [(1.0, 10.0), (2.001, 30.969030969030968)]
+    A moment that came right after another is taken together with it.
+
+    >>> steps([(0.0, 0), (1.0, 10), (2.0, 40), (2.25, 45)])
+    [(0.0, 10.0), (1.0, 10.0), (1.0, 28.0), (2.25, 28.0)]
     """
-    if len(counted) < 2:
+    if not counted:
         return []
     shortest = (counted[-1][0] - counted[0][0]) / len(counted) / 2
     kept = [counted[0]]
     for at, count in counted[1:]:
         if len(kept) > 1 and at - kept[-1][0] < shortest:
             kept.pop()
-        if at > kept[-1][0]:
+        if at - kept[-1][0] > 1e-6:
             kept.append((at, count))
-    return [(kept[n][0], (kept[n][1] - kept[n - 1][1]) / (kept[n][0] - kept[n - 1][0])) for n in range(1, len(kept))]
+    found = []
+    for (since, before), (until, after) in pairwise(kept):
+        rate = (after - before) / (until - since)
+        found += [(since, rate), (until, rate)]
+    return found
 
 
 # -- tables -------------------------------------------------------------------------------------------------------
@@ -160,26 +176,28 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _stages(statistics: RunStatistics) -> str:
-    heads = ("stage", "kind", "state", "received", "passed", "dropped", "failed", "retried", "abandoned")
+    counts = [
+        count
+        for count in ("received", "passed", "dropped", "failed", "retried", "abandoned")
+        if count in ("received", "passed") or any(getattr(stage, count) for stage in statistics.stages)
+    ]
+    times = ("busy", "starved", "blocked")
     rows = [
         (
             stage.name,
             stage.kind + (f" × {stage.concurrency:,}" if stage.concurrency > 1 else ""),
             stage.state,
-            *(
-                f"{count:,}"
-                for count in (stage.received, stage.passed, stage.dropped, stage.failed, stage.retried, stage.abandoned)
-            ),
-            *(_time(seconds, statistics.elapsed) for seconds in (stage.busy, stage.starved, stage.blocked)),
+            *(f"{getattr(stage, count):,}" for count in counts),
+            *(_time(getattr(stage, time), statistics.elapsed) for time in times),
         )
         for stage in statistics.stages
     ]
-    return _table((*heads, "busy", "starved", "blocked"), rows) if rows else element("p", "There were none.")
+    return _table(("stage", "kind", "state", *counts, *times), rows)
 
 
 def _time(seconds: float, elapsed: float) -> str:
     part = share(seconds, elapsed)
-    return f"{written(seconds, 'seconds')} ({100 * part:.0f} %)" if part >= 0.005 else "–"
+    return f"{written(seconds, 'seconds')}, {100 * part:.0f} %" if part >= 0.005 else "–"
 
 
 def _edges(statistics: RunStatistics) -> str:

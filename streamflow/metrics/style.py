@@ -16,7 +16,7 @@ h1 { font-size: 22px; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 16px; margin: 32px 0 8px; }
 .state { padding: 1px 10px; border-radius: 10px; border: 1px solid; font-size: 13px; font-weight: 600; }
 .good { color: var(--good); } .bad { color: var(--blocked); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 10px; margin: 18px 0; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(152px, 1fr)); gap: 10px; margin: 18px 0; }
 .figures div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 8px 12px; }
 .figures b { display: block; font-size: 18px; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .figures span, figcaption span { color: var(--soft); font-size: 12.5px; }
@@ -47,8 +47,8 @@ rect.starved { fill: var(--starved); }
 i.busy { background: var(--busy); } i.blocked { background: var(--blocked); } i.starved { background: var(--starved); }
 .wide { overflow-x: auto; margin-bottom: 10px; } .plan { display: block; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 10px; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap; }
-th:first-child { text-align: left; white-space: normal; min-width: 220px; overflow-wrap: anywhere; font-weight: 600; }
+th, td { padding: 5px 8px; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap; }
+th:first-child { text-align: left; white-space: normal; min-width: 200px; overflow-wrap: anywhere; font-weight: 600; }
 thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 @media print { main { max-width: none; } figure, tr { break-inside: avoid; } }
 """
