@@ -1,9 +1,11 @@
 """Make the input files, once, from a seed, in a folder outside the repository."""
 
+import gzip
+import json
 import os
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,29 +25,45 @@ def folder() -> Path:
 
 def json_lines(size: int) -> Path:
     """Give a JSON Lines file of about ``size`` bytes, made now if it is not there yet, and in the page cache."""
-    path = folder() / f"orders-{_VERSION}-{size}.jsonl"
+    return made(f"orders-{_VERSION}-{size}.jsonl", lambda: _lines(size))
+
+
+def csv_rows(size: int) -> Path:
+    """Give the same orders as comma-separated values, about ``size`` bytes of them."""
+    return made(f"orders-{_VERSION}-{size}.csv", lambda: _rows(size))
+
+
+def gzip_lines(size: int) -> Path:
+    """Give the JSON Lines of ``size`` compressed by gzip."""
+    return made(f"orders-{_VERSION}-{size}.jsonl.gz", lambda: [gzip.compress(json_lines(size).read_bytes(), 6)])
+
+
+def made(name: str, pieces: Callable[[], Iterable[bytes]]) -> Path:
+    """Give a file of ours, written now if it is not there yet; it bears its name when it is whole."""
+    path = folder() / name
     if path.exists():
         return path
-    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished = path.with_name(f"{name}.{os.getpid()}")
     with unfinished.open("wb", buffering=_MIB) as out:
-        for line in _lines(size):
-            out.write(line)
+        for piece in pieces():
+            out.write(piece)
     return unfinished.rename(path)
 
 
 @contextmanager
 def output(name: str) -> Iterator[Path]:
     """Give a path to write to, and remove the file afterwards."""
-    path = folder() / f"{name}-{os.getpid()}.jsonl"
+    stem, _, suffix = name.partition(".")
+    path = folder() / f"{stem}-{os.getpid()}.{suffix or 'jsonl'}"
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
 
 
-def warm(size: int) -> None:
+def warm(size: int, source: Callable[[int], Path] = json_lines) -> None:
     """Make the file and read it once, so that the first contender does not pay for the disk."""
-    with json_lines(size).open("rb", buffering=0) as data:
+    with source(size).open("rb", buffering=0) as data:
         while data.read(_MIB):
             pass
 
@@ -55,6 +73,20 @@ def _lines(size: int) -> Iterator[bytes]:
     written = number = 0
     while written < size:
         line = b'{"id":%d,%s' % (number, templates[number % _TEMPLATES])
+        yield line
+        written += len(line)
+        number += 1
+
+
+def _rows(size: int) -> Iterator[bytes]:
+    names = ["id", "time", "user", "country", "active", "amount", "quantity", "path"]
+    templates = [json.loads(b"{" + template) for template in _templates()]
+    rows = [",".join(str(order[name]).lower() for name in names[1:]) for order in templates]
+    head = ",".join(names).encode() + b"\n"
+    yield head
+    written, number = len(head), 0
+    while written < size:
+        line = f"{number},{rows[number % _TEMPLATES]}\n".encode()
         yield line
         written += len(line)
         number += 1

@@ -21,6 +21,7 @@ METRICS = {
     "timer_max_ms": ("timer late by at most", "ms"),
     "hand_off_p99_ms": ("thread hand-off p99", "ms"),
     "hand_off_max_ms": ("thread hand-off max", "ms"),
+    "first_ms": ("to the first line of output", "ms"),
     "items_per_ms": ("", "items/ms"),
     "import_ms": ("", "ms"),
     "heavy_modules": ("heavy packages imported", ""),
@@ -89,8 +90,13 @@ ORJSON = Package("orjson", "orjson")
 MSGSPEC = Package("msgspec", "msgspec")
 ANYIO = Package("anyio", "anyio")
 UVLOOP = Package("uvloop", "uvloop")
-PEERS = (STREAMABLE, AIOSTREAM, BYTEWAX, SPDL)
-ALL_PACKAGES = (STREAMFLOW, ORJSON, MSGSPEC, ANYIO, UVLOOP, *PEERS)
+PYPELN = Package("pypeln", "pypeln")
+REACTIVEX = Package("reactivex", "reactivex")
+POLARS = Package("polars", "polars")
+DUCKDB = Package("duckdb", "duckdb")
+ZSTANDARD = Package("zstandard", "zstandard")
+PEERS = (STREAMABLE, AIOSTREAM, BYTEWAX, SPDL, PYPELN, REACTIVEX, POLARS, DUCKDB)
+ALL_PACKAGES = (STREAMFLOW, ORJSON, MSGSPEC, ANYIO, UVLOOP, ZSTANDARD, *PEERS)
 
 
 @dataclass(frozen=True, slots=True)

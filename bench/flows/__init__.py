@@ -1,6 +1,17 @@
 """The works of the table, a file per family; peers are imported where they are called, never before."""
 
-from bench.flows import host_timer, idle_latency, import_time, ints, json_lines, memory, waits
+from bench.flows import (
+    compressed,
+    csv_rows,
+    host_timer,
+    idle_latency,
+    import_time,
+    ints,
+    json_lines,
+    memory,
+    start,
+    waits,
+)
 from bench.works import Work
 
 WORKS: dict[str, Work] = {
@@ -13,9 +24,12 @@ WORKS: dict[str, Work] = {
         waits.TAIL,
         json_lines.DICTS,
         json_lines.STRUCTS,
+        csv_rows.WORK,
+        compressed.WORK,
         idle_latency.WORK,
         host_timer.WORK,
         memory.WORK,
         import_time.WORK,
+        start.WORK,
     )
 }

@@ -8,7 +8,20 @@ from typing import Any
 
 from bench.meter import Meter
 from bench.sinks import Sink, counting_sink
-from bench.works import AIOSTREAM, BYTEWAX, SPDL, STREAMABLE, STREAMFLOW, Contender, Figure, Outcome, Sizes, Work
+from bench.works import (
+    AIOSTREAM,
+    BYTEWAX,
+    PYPELN,
+    REACTIVEX,
+    SPDL,
+    STREAMABLE,
+    STREAMFLOW,
+    Contender,
+    Figure,
+    Outcome,
+    Sizes,
+    Work,
+)
 
 BATCH = 256
 QUEUE = 1000
@@ -196,6 +209,30 @@ def run_spdl(size: int) -> Outcome:
     return timed(do, size)
 
 
+def run_reactivex(size: int) -> Outcome:
+    """Run a reactivex observable that is subscribed by the sink."""
+    import reactivex
+    from reactivex import operators as ops
+
+    def do(size: int, sink: Sink) -> None:
+        items: Any = reactivex.from_iterable(range(size))
+        items.pipe(ops.map(increment), ops.map(triple), ops.filter(is_even)).subscribe(sink)
+
+    return timed(do, size)
+
+
+def run_pypeln(size: int) -> Outcome:
+    """Run pypeln's synchronous stages: its threads and tasks cost many times that for each item."""
+    import pypeln  # type: ignore[import-untyped]
+
+    def do(size: int, sink: Sink) -> None:
+        stages: Any = pypeln.sync
+        for item in stages.filter(is_even, stages.map(triple, stages.map(increment, range(size)))):
+            sink(item)
+
+    return timed(do, size)
+
+
 SIZES = Sizes(quick=5_000, default=1_000_000, full=1_000_000)
 GENERATORS = Contender("generators", "generator chain", partial(timed, generators))
 
@@ -214,6 +251,8 @@ FUSED = Work(
         Contender("bytewax", "Bytewax, batches of 256", run_bytewax, (BYTEWAX,)),
         Contender("bytewax_lean", "Bytewax, hand-written source", partial(run_bytewax, own_source=False), (BYTEWAX,)),
         Contender("spdl", "SPDL, lists of 256", run_spdl, (SPDL,)),
+        Contender("reactivex", "reactivex", run_reactivex, (REACTIVEX,)),
+        Contender("pypeln", "pypeln.sync", run_pypeln, (PYPELN,)),
         Contender("asyncio_queue", "asyncio.Queue per item", run_asyncio_queue),
         Contender("aiostream", "aiostream", run_aiostream, (AIOSTREAM,)),
     ),

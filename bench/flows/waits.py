@@ -8,7 +8,19 @@ from typing import Any
 
 from bench.meter import Meter
 from bench.sinks import Seen, Sink, counting_sink, ordered_sink
-from bench.works import AIOSTREAM, SPDL, STREAMABLE, STREAMFLOW, Contender, Figure, Outcome, Sizes, Work
+from bench.works import (
+    AIOSTREAM,
+    PYPELN,
+    REACTIVEX,
+    SPDL,
+    STREAMABLE,
+    STREAMFLOW,
+    Contender,
+    Figure,
+    Outcome,
+    Sizes,
+    Work,
+)
 
 CONCURRENCY = 1000
 PERIOD = 8192
@@ -143,6 +155,40 @@ def run_spdl(size: int, *, ordered: bool, tail: bool) -> Outcome:
     return meter.outcome(*seen())
 
 
+def run_pypeln(size: int, *, ordered: bool, tail: bool) -> Outcome:
+    """Run pypeln's tasks, put in order at the end where that is asked for: it holds everything then."""
+    import pypeln  # type: ignore[import-untyped]
+
+    tasks: Any = pypeln.task
+
+    async def do(size: int, sink: Sink, wait: Wait) -> None:
+        results = tasks.map(wait, range(size), workers=CONCURRENCY, maxsize=CONCURRENCY)
+        async for item in tasks.ordered(results) if ordered else results:
+            sink(item)
+
+    return timed(do, size, ordered=ordered, tail=tail)
+
+
+def run_reactivex(size: int, *, tail: bool) -> Outcome:
+    """Run reactivex' merge of futures, a thousand at once: it has no order for that."""
+    import reactivex
+    from reactivex import operators as ops
+
+    async def do(size: int, sink: Sink, wait: Wait) -> None:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        begun: Any = ops.map(
+            lambda item: reactivex.defer(lambda _: reactivex.from_future(loop.create_task(wait(item))))
+        )
+        items: Any = reactivex.from_iterable(range(size))
+        items.pipe(begun, ops.merge(max_concurrent=CONCURRENCY)).subscribe(
+            on_next=sink, on_error=done.set_exception, on_completed=lambda: done.set_result(None)
+        )
+        await done
+
+    return timed(do, size, ordered=False, tail=tail)
+
+
 def contenders(*, ordered: bool, tail: bool = False) -> tuple[Contender, ...]:
     """List who takes part; the queues give no order and stand only where none is asked for."""
     options = {"ordered": ordered, "tail": tail}
@@ -154,6 +200,8 @@ def contenders(*, ordered: bool, tail: bool = False) -> tuple[Contender, ...]:
         Contender("streamable", "streamable", partial(run_streamable, **options), (STREAMABLE,)),
         Contender("aiostream", "aiostream", partial(run_aiostream, **options), (AIOSTREAM,)),
         Contender("spdl", "SPDL", partial(run_spdl, **options), (SPDL,)),
+        Contender("pypeln", "pypeln.task", partial(run_pypeln, **options), (PYPELN,)),
+        *(() if ordered else (Contender("reactivex", "reactivex", partial(run_reactivex, tail=tail), (REACTIVEX,)),)),
     )
 
 

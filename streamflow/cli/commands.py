@@ -11,6 +11,8 @@ from click.core import ParameterSource
 
 from streamflow import __version__
 from streamflow.cli.collision import refuse_collision
+from streamflow.cli.flow_commands import FLOW_VERBS
+from streamflow.cli.tool_commands import TOOL_VERBS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -124,3 +126,7 @@ def list_parts(as_json: bool) -> None:
     from rich.console import Console
 
     show(Console())
+
+
+for verb in (*FLOW_VERBS, *TOOL_VERBS):
+    cli.add_command(verb)

@@ -18,16 +18,20 @@ _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 class Document:
-    """Hold the values of the file at `path`, and gather the problems that are found in them."""
+    """Hold the values of the file at `path`, and gather the problems that are found in them.
 
-    def __init__(self, path: str, environment: Environment) -> None:
+    Without an `environment`, a `${NAME}` in a value is a text as any other.
+    """
+
+    def __init__(self, path: str, environment: Environment | None = None) -> None:
         self.path = path
         self.problems: list[Problem] = []
         text = self._read()
         self._lines = text.split("\n")
-        self.values = self._parse(text)
+        #: The values as they are written, with no variable put in.
+        self.written = self._parse(text)
         self._places = Places.of(text)
-        self.values = self._interpolated(self.values, (), environment)
+        self.values = self.written if environment is None else self._interpolated(self.written, (), environment)
 
     @property
     def folder(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from streamflow.configuration.document import Document
 from streamflow.configuration.environment import Environment
 from streamflow.configuration.named_flow import with_an_end
+from streamflow.configuration.normalised import OPERATORS, normalised
 from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import load
@@ -27,11 +28,6 @@ from streamflow.sources.registry import SOURCES
 
 #: What a file may hold.
 KEYS = ("source", "stages", "sink", "flow")
-#: The operators that a stage may be: the methods of a flow that go straight on.
-OPERATORS = (
-    *("map", "filter", "flat_map", "tap", "scan", "take", "skip", "take_while", "drop_while", "distinct"),
-    *("batch", "unbatch", "throttle", "debounce", "timeout", "buffer", "via"),
-)
 
 
 class FlowFile:
@@ -68,10 +64,9 @@ class FlowFile:
         assert isinstance(self._runnable, Runnable), "nothing was imported"
         return self._runnable
 
-    @property
-    def source(self) -> Any:
-        """Return the source that the file describes, or None if Python code describes it."""
-        return self._end("source", SOURCES) if "source" in self._tables else None
+    def normalised(self) -> dict[str, Any]:
+        """Return the values of the file with every default written out, and no variable put in."""
+        return normalised(self._document.written)
 
     def _flow(self) -> Runnable | None:
         tables = self._tables

@@ -19,6 +19,7 @@ from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import is_reference, probably
 from streamflow.model.errors import FlowError
+from streamflow.model.interfaces import Sink
 from streamflow.model.policies import DeadLetters, Retry
 
 #: What a value that is wrong becomes; the mistake has been reported.
@@ -101,6 +102,8 @@ class Converter:
             return self._reference(value, path, origin)
         if origin is DeadLetters:
             return self._dead_letters(value, path)
+        if origin is Sink:
+            return self._sink(value, path)
         if origin is Retry:
             return self.build(Retry, value, path, "retry")
         if origin is Mapping:
@@ -239,6 +242,7 @@ _IN_WORDS: dict[Any, str] = {
     DeadLetters: "{ dead_letter = PATH }",
     Retry: "{ attempts = 3 }",
     Mapping: "a table of references",
+    Sink: "the table of a sink",
 }
 
 
@@ -263,7 +267,7 @@ def _fits(value: Any, member: Any) -> bool:
         number = origin is float or origin is int or (origin is bool and isinstance(value, Interpolated))
         return number or origin in (Literal, str, os.PathLike, Callable, Any, type)
     if isinstance(value, dict):
-        return origin in (DeadLetters, Retry, Mapping)
+        return origin in (DeadLetters, Retry, Mapping, Sink)
     if isinstance(value, list):
         return origin in (Sequence, tuple)
     return origin is float or (origin is int and isinstance(value, int))

@@ -85,6 +85,10 @@ class FileSystem(ABC):
         """Open a file at its end; make it if it is missing. Among `lines`, one torn there is closed."""
 
     @abstractmethod
+    def make_directories(self, path: str) -> None:
+        """Make a directory and those above it, as far as they are missing."""
+
+    @abstractmethod
     def rename(self, old: str, new: str) -> None:
         """Give `old` the name `new`, whatever bore it, and bring the change of names to the disk."""
 

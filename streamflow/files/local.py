@@ -170,6 +170,10 @@ class LocalFiles(FileSystem):
                 output.close_torn_line()
         return output
 
+    def make_directories(self, path: str) -> None:
+        """Make a directory and those above it."""
+        os.makedirs(path or ".", exist_ok=True)
+
     def rename(self, old: str, new: str) -> None:
         """Rename and sync the directory, without which the new name may not outlive a loss of power."""
         try:

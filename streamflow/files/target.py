@@ -58,9 +58,10 @@ class Target:
             ) from None
 
     def publish(self) -> None:
-        """Bring everything to the disk, then give the file its final name."""
-        self.file.sync()
-        self.close()
+        """Bring everything to the disk, then give the file its final name; what has failed may be tried again."""
+        if self._open:
+            self.file.sync()
+            self.close()
         if self.temporary is not None:
             self._files.rename(self.temporary, self.path)
             self.temporary = None

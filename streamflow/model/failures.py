@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from streamflow.model.errors import RecordError
 from streamflow.model.positions import Gathered, Known, Position, Span
 
 
@@ -79,7 +81,12 @@ def _plain(position: Position | Span | Gathered) -> dict[str, Any]:
 
 
 class Recordable:
-    """Make of a dead letter the plain values that an encoder takes; an item it cannot encode becomes its `repr`."""
+    """Make of a dead letter the plain values that an encoder takes, and note in which `form` its item is there.
+
+    `value`: the item itself. `text`: bytes, as UTF-8. `encoded`: what the encoder makes of it, from which it cannot be
+    had again (a dataclass, a tuple, NaN). `escaped`: bytes that are no UTF-8. `cut`: the beginning of what was too
+    long. `repr`: what Python shows of something that cannot be encoded.
+    """
 
     def __init__(self, encode: Callable[[Any], bytes]) -> None:
         self._encode = encode
@@ -88,10 +95,26 @@ class Recordable:
         """Return the record of `letter`."""
         record = letter.as_dict()
         if isinstance(letter.item, bytes):
-            record["item"] = letter.item.decode("utf-8", "backslashreplace")
+            record["item"] = text = letter.item.decode("utf-8", "backslashreplace")
+            whole = text.encode() == letter.item
+            record["form"] = "cut" if letter.exception == _CUT else "text" if whole else "escaped"
             return record
         try:
-            self._encode(letter.item)
+            encoded = self._encode(letter.item)
         except Exception:
             record["item"] = repr(letter.item)
+            record["form"] = "repr"
+            return record
+        record["form"] = "value" if _same(encoded, letter.item) else "encoded"
         return record
+
+
+_CUT = f"{RecordError.__module__}.{RecordError.__qualname__}"
+
+
+def _same(encoded: bytes, item: object) -> bool:
+    """Tell whether `item` is what is read again from `encoded`."""
+    try:
+        return bool(json.loads(encoded) == item)
+    except Exception:  # no JSON, or something with a comparison of its own, such as an array
+        return False

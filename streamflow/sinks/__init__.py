@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from streamflow.sinks.lists import ListSink
     from streamflow.sinks.null import Null
     from streamflow.sinks.registry import resolve
+    from streamflow.sinks.rolling import Rolling
     from streamflow.sinks.stdout import Stdout
     from streamflow.sinks.text_lines import TextLines
 
-__all__ = ["CallableSink", "Csv", "JsonLines", "ListSink", "Null", "Stdout", "TextLines", "resolve"]
+__all__ = ["CallableSink", "Csv", "JsonLines", "ListSink", "Null", "Rolling", "Stdout", "TextLines", "resolve"]
 
 _HOMES = {
     "CallableSink": "callables",
@@ -23,6 +24,7 @@ _HOMES = {
     "JsonLines": "json_lines",
     "ListSink": "lists",
     "Null": "null",
+    "Rolling": "rolling",
     "Stdout": "stdout",
     "TextLines": "text_lines",
     "resolve": "registry",

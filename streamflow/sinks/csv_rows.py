@@ -14,7 +14,7 @@ from streamflow.files.target import Target
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
 from streamflow.sinks.file_lines import FileLines
-from streamflow.sinks.lines import LinesWriter
+from streamflow.sinks.lines import HIGH_WATER, LinesWriter
 
 #: Bytes that a row is taken for until it is written.
 ROW = 64
@@ -56,6 +56,9 @@ class Csv(FileLines[Any]):
 
 class CsvWriter(LinesWriter):
     """Gather rows, and make text of many at a time."""
+
+    #: Rows become text after each slice: the garbage collector walks through those that are kept.
+    high_water = 1
 
     def __init__(self, target: Target, thread: FileThread, sink: Csv) -> None:
         super().__init__(target, thread)
@@ -113,11 +116,21 @@ class CsvWriter(LinesWriter):
         return super().pending + ROW * len(self._rows)
 
     async def settle(self) -> None:
-        """Make text of what has come, and begin to write it."""
+        """Make text of what has come, and begin to write it if it is enough."""
+        self._make_text()
+        if super().pending >= HIGH_WATER:
+            await super().settle()
+
+    async def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._make_text()
+        await super().settle()
+        await self._written()
+
+    def _make_text(self) -> None:
         rows, self._rows = self._rows, []
         if rows:
             self._buffer.write(self._sink.dialect.write(rows).encode(self._sink.encoding))
-        await super().settle()
 
     async def write(self, batch: Sequence[Any]) -> None:
         """Write the records of `batch`, and wait for it."""

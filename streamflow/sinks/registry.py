@@ -16,6 +16,7 @@ SINKS = Registry(
         "csv": "streamflow.sinks.csv_rows:Csv",
         "text": "streamflow.sinks.text_lines:TextLines",
         "stdout": "streamflow.sinks.stdout:Stdout",
+        "rolling": "streamflow.sinks.rolling:Rolling",
         "null": "streamflow.sinks.null:Null",
     },
     suffixes={".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"},

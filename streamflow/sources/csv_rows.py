@@ -6,11 +6,11 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from functools import lru_cache
 from operator import length_hint
 from typing import Any
 
-from streamflow.codecs.csv_rows import Dialect
+from streamflow.codecs.csv_rows import Dialect, record_maker
 from streamflow.codecs.text import TextCodec
 from streamflow.files.compression import without_suffix
 from streamflow.model.calls import InlineCall
@@ -66,17 +66,14 @@ class Csv(FileLines[Any]):
         return CsvReader(blocks, LineCutter(self.label, self.chunk, self.max_line_bytes), self)
 
 
-class BadRow:
-    """Be a record that cannot be handed on, and why."""
+class BadRow(list[str]):
+    """Be the fields of a record that cannot be handed on, and why."""
 
-    __slots__ = ("error", "row")
+    __slots__ = ("error",)
 
     def __init__(self, error: ValueError, row: list[str]) -> None:
+        super().__init__(row)
         self.error = error
-        self.row = row
-
-    def __repr__(self) -> str:
-        return repr(self.row)
 
 
 class Take(InlineCall):
@@ -126,15 +123,28 @@ class RowBlock(Block):
     def raw(self) -> Iterator[Any]:
         """Return an iterator over the records; bad ones come as `BadRow`."""
         text, sound = self._text()
-        regular = self._regular(text) if sound and not self._source.types else None
-        if regular is None:
-            rows: Iterator[Any] = _never_raising(self._source.dialect.rows(text))
-            return self._items(filter(None, rows if sound else map(_undecodable, rows)))
-        self._count = len(regular)
-        rows = self._rows = iter(regular)
-        return rows if self.names is None else map(dict, map(zip, repeat(self.names), rows))
+        dialect = self._source.dialect
+        plain = dialect.plain_lines(text) if sound else None
+        regular = sound and not self._source.types
+        if regular and plain is not None and (self.names is None or dialect.widths(plain) <= {len(self.names)}):
+            lines = self._regular(plain)
+            return self._named(dialect.cut(lines))
+        parsed = self._parsed(text) if regular and plain is None else None
+        if parsed is not None:
+            return self._named(self._regular(parsed))
+        rows = _never_raising(dialect.rows(text)) if plain is None else dialect.cut(plain)
+        return self._items(filter(None, rows if sound else map(_undecodable, rows)))
 
-    def _regular(self, text: str) -> list[list[str]] | None:
+    def _regular(self, records: list[Any]) -> Iterator[Any]:
+        """Return an iterator over all records, which counts itself what it has handed out."""
+        self._count = len(records)
+        self._rows = iter(records)
+        return self._rows
+
+    def _named(self, rows: Iterator[list[str]]) -> Iterator[Any]:
+        return rows if self.names is None else map(_record_maker(self.names), rows)
+
+    def _parsed(self, text: str) -> list[list[str]] | None:
         """Return all rows, if each is as long as the header: the usual case, which then needs no code of ours a row."""
         try:
             rows = list(self._source.dialect.rows(text))
@@ -188,6 +198,10 @@ class RowBlock(Block):
         for _ in range(lines):
             raw.readline()
         return Position(self._source.label, line=self._line + lines, offset=self._offset + raw.tell())
+
+
+#: Blocks of one file follow one another: the function is made once.
+_record_maker = lru_cache(16)(record_maker)
 
 
 def _never_raising(rows: Iterator[list[str]]) -> Iterator[Any]:
@@ -261,7 +275,7 @@ class CsvReader(LineReader):
     def _border(self, data: bytes) -> int:
         """Return the end of the last record in `data`, which ends in a line end (or is the end of all)."""
         quote = self._quote
-        inside = data.count(quote) % 2
+        inside = data.count(quote) % 2 if quote in data else 0
         border = len(data)
         while inside and border:
             before = data.rfind(b"\n", 0, border - 1) + 1

@@ -1,4 +1,4 @@
-"""Test flows and parts: virtual clock, faulty parts, leak check, cancellation everywhere, conformance suites.
+"""Test flows and parts: trials, virtual clock, faulty parts, leak check, cancellation everywhere, conformance suites.
 
 Public: whoever writes a source, a sink or an operator runs the same suites over it that streamflow runs over
 its own. Nothing here imports pytest; the suites are plain classes that pytest (or anything else) collects and
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from streamflow.testing.faults import InjectedError as InjectedError
     from streamflow.testing.leaks import check_leaks as check_leaks
     from streamflow.testing.leaks import no_leaks as no_leaks
+    from streamflow.testing.trials import Trial as Trial
+    from streamflow.testing.trials import trial as trial
     from streamflow.testing.virtual_clock import LoopDeadlock as LoopDeadlock
     from streamflow.testing.virtual_clock import VirtualLoop as VirtualLoop
     from streamflow.testing.virtual_clock import explore as explore
@@ -40,6 +42,7 @@ _HOMES = {
     "Outcome": "cancellation",
     "SinkSuite": "conformance.sinks",
     "SourceSuite": "conformance.sources",
+    "Trial": "trials",
     "VirtualLoop": "virtual_clock",
     "cancel_everywhere": "cancellation",
     "check_leaks": "leaks",
@@ -47,6 +50,7 @@ _HOMES = {
     "hold": "virtual_clock",
     "no_leaks": "leaks",
     "run": "virtual_clock",
+    "trial": "trials",
 }
 
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -19,7 +19,7 @@ def test_everything_that_can_be_named_is_listed_with_its_options() -> None:
     assert sources["csv"]["suffixes"] == [".csv", ".tsv"]
     assert {"path", "header", "types", "compression", "on_error"} <= set(sources["csv"]["options"])
     assert sources["stdin"]["suffixes"] == ["-"]
-    assert {one["name"] for one in listed["sinks"]} == {"csv", "jsonl", "null", "stdout", "text"}
+    assert {one["name"] for one in listed["sinks"]} == {"csv", "jsonl", "null", "rolling", "stdout", "text"}
     operators = {one["name"]: one for one in listed["operators"]}
     assert {"map", "filter", "flat_map", "batch", "throttle", "buffer", "branch", "route"} <= set(operators)
     assert all(hasattr(sf.Flow, name) for name in operators)

@@ -163,3 +163,18 @@ def test_the_ends_of_a_file_can_be_replaced(folder: Path) -> None:
     source, sink = sf.sources.Iterable([{"n": 5}]), sf.sinks.ListSink(items)
     FlowFile(folder / "flow.toml", source=source, sink=sink).runnable.run_sync()
     assert items == [{"n": 10}]
+
+
+@pytest.mark.parametrize("parts", ['"parts/{key}-{n}.csv"', '{ type = "csv", path = "parts/{key}-{n}.csv" }'])
+def test_a_rolling_sink_of_a_path_or_of_a_sink(folder: Path, parts: str) -> None:
+    (folder / "flow.toml").write_text(
+        'source = "in.jsonl"\n'
+        f'sink = {{ type = "rolling", parts = {parts}, key = "conf_steps:parity", bytes = "1MiB", every = "1h" }}\n'
+    )
+    (folder / "conf_steps.py").write_text("def parity(item): return item['n'] % 2\n")
+    FlowFile(folder / "flow.toml", imports=False)
+    FlowFile(folder / "flow.toml").runnable.run_sync()
+    assert {path.name: path.read_text().split() for path in (folder / "parts").iterdir()} == {
+        "0-0.csv": ["n", "2"],
+        "1-0.csv": ["n", "1", "3"],
+    }

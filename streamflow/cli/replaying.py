@@ -1,0 +1,172 @@
+"""`streamflow dlq replay`: dead letters go through the flow again, from the operator that failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from streamflow.cli.dead_letters import Letter, letters
+from streamflow.cli.describing import described_by
+from streamflow.cli.perform import perform, print_report
+from streamflow.codecs.json_lines import JsonLinesCodec
+from streamflow.configuration.problem import nearest
+from streamflow.files.compression import without_suffix
+from streamflow.flows.flow import Flow, flow
+from streamflow.flows.joins import merge
+from streamflow.flows.resolve import as_sink
+from streamflow.flows.rewiring import entered, parts_of, rewired, sets_aside, with_letters, with_policy
+from streamflow.flows.runnable import Runnable
+from streamflow.model.errors import FlowError
+from streamflow.model.graph import Part
+from streamflow.model.interfaces import Sink, Source
+from streamflow.model.policies import DeadLetters
+from streamflow.sources.csv_rows import Csv
+from streamflow.sources.json_lines import JsonLines
+
+#: Where a letter enters: the operator that failed, and its stage as the run called it.
+Entry = tuple[str, str]
+
+#: The forms in which the item itself is there.
+WHOLE = ("value", "text")
+
+
+def replay(
+    path: str,
+    reference: str,
+    *,
+    to: Sequence[str],
+    failed: str | None,
+    plain: bool,
+    allowed: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Send the letters in `path` through the flow that `reference` names; return the exit code."""
+    from rich.console import Console
+
+    console = Console(stderr=True, soft_wrap=True)
+    described = described_by(reference, sink=None, allowed=allowed)
+    forms = (*WHOLE, "encoded") if plain else WHOLE
+    counts: Counter[tuple[Entry, bool]] = Counter(
+        ((letter.operator, letter.stage), letter.form in forms) for letter in letters(path)
+    )
+    sent = {entry: count for (entry, fit), count in counts.items() if fit}
+    _tell_left(path, [letter for letter in letters(path) if letter.form not in forms], plain)
+    if not sent:
+        click.echo(f"{path}: there is nothing to send", err=True)
+        return 0
+    again = failed or f"{without_suffix(path).removesuffix('.jsonl')}.failed.jsonl"
+    aside = as_sink(again)
+    replayed = _led_to(_replayed(described, path, sent, forms, DeadLetters(aside)), to, aside)
+    report, code = perform(replayed, console, total=sum(sent.values()))
+    if report is None:
+        return code
+    if as_json:
+        return print_report(report, console) or code
+    lost = report.failed
+    click.echo(f"{sum(sent.values()):,} sent, {lost:,} failed again{f', see {again}' if lost else ''}", err=True)
+    return code
+
+
+def _tell_left(path: str, left: Sequence[Letter], plain: bool) -> None:
+    """Say which letters cannot be sent, and why; they stay where they are."""
+    for form, count in Counter(letter.form for letter in left).items():
+        hint = "; --plain sends these" if form == "encoded" and not plain else ""
+        click.echo(f"{path}: {count:,} not sent, they stay there: {_WHY.get(form, form)}{hint}", err=True)
+
+
+_WHY = {
+    "encoded": "of their items only the JSON form was kept",
+    "escaped": "their items are bytes that are no UTF-8",
+    "cut": "their items are longer than what was kept",
+    "repr": "their items could not be written, only described",
+}
+
+
+def _replayed(
+    described: Runnable, path: str, entries: dict[Entry, int], forms: Sequence[str], aside: DeadLetters
+) -> Runnable:
+    """Return the flow that takes the letters of `path`, each to where it failed."""
+    found = {entry: _entrance(described, entry) for entry in entries}
+    gathered: Flow[Letter] = flow(JsonLines(path, type=Letter)).filter(lambda letter: letter.form in forms)
+    if len(found) == 1:
+        routed: dict[Any, Flow[Letter]] = {next(iter(found)): gathered}
+    else:
+        routed = gathered.route(lambda letter: (letter.operator, letter.stage), *found)
+    flows: dict[Part, list[Flow[Any]]] = {}
+    for entry, part in found.items():
+        items = routed[entry].map(_item_for(part), name="item", on_error=aside)
+        flows.setdefault(part, []).append(items)
+    return entered(described, {part: _merged(several) for part, several in flows.items()})
+
+
+def _merged(flows: list[Flow[Any]]) -> Flow[Any]:
+    return flows[0] if len(flows) == 1 else merge(*flows)
+
+
+def _entrance(described: Runnable, entry: Entry) -> Part:
+    """Return the part that failed; FlowError says what is near if the flow has none such."""
+    operator, stage = entry
+    parts = parts_of(described)
+    kind = {"decode": Source, "encode": Sink}.get(operator)
+    fitting = [part for part in parts if (isinstance(part.what, kind) if kind else part.what.label == operator)]
+    if len(fitting) > 1:
+        planned = next((one for one in described.plan.stages if one.name == stage), None)
+        inside = [] if planned is None else [planned.source, planned.sink, *planned.operators()]
+        fitting = [part for part in fitting if any(part.what is one for one in inside)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise FlowError(f"{operator!r} stands {len(fitting)} times in this flow: tell them apart by name=...")
+    near = nearest(operator, [part.what.label for part in parts])
+    raise FlowError(
+        f"the letters come from {operator!r} in stage {stage!r}, and this flow has none such"
+        + (f"; did you mean to give {near!r} that name=...?" if near else "")
+    )
+
+
+def _item_for(part: Part) -> Callable[[Letter], Any]:
+    """Return what makes of a letter the item that is to go on."""
+    source = part.what
+    if not isinstance(source, Source):
+        return lambda letter: letter.item
+    decode = getattr(source, "decode", None)
+    encode = JsonLinesCodec().encode if hasattr(source, "type") else None
+
+    def decoded(letter: Letter) -> Any:
+        """Decode a text again; what is no text any more was mended to an item."""
+        if isinstance(letter.item, str) and decode is not None:
+            return decode(letter.item.encode())
+        if isinstance(letter.item, list) and isinstance(source, Csv):
+            raise ValueError("fields without their names: mend the item to an object, { field: value }")
+        return decode(encode(letter.item)) if encode is not None and decode is not None else letter.item
+
+    return decoded
+
+
+def _led_to(described: Runnable, to: Sequence[str], aside: Sink[Any]) -> Runnable:
+    """Return the flow with other sinks in the place of its own, and its dead letters in `aside`."""
+    ends = [part.what.label for part in parts_of(described) if isinstance(part.what, Sink)]
+    targets = _targets(ends, to)
+
+    def change(what: Any) -> Any:
+        if not isinstance(what, Sink):
+            return with_letters(what, aside) if sets_aside(what) else what
+        target = as_sink(targets[what.label])
+        return with_policy(target, DeadLetters(aside)) if sets_aside(what) else target
+
+    return rewired(described, change)
+
+
+def _targets(ends: Sequence[str], to: Sequence[str]) -> dict[str, str]:
+    """Return for the label of each sink what takes its place."""
+    if len(ends) == 1 and len(to) <= 1 and not any(one.startswith(f"{ends[0]}=") for one in to):
+        return {ends[0]: to[0] if to else "-"}
+    given = dict(one.rpartition("=")[::2] for one in to)
+    for end in ends:
+        if end not in given:
+            example = " ".join(f"--to {label}=PATH" for label in ends)
+            raise FlowError(f"the letters go to the sinks {', '.join(ends)}: say where each leads, as in {example}")
+    return given

@@ -1,0 +1,114 @@
+"""The verbs around flows: a beginning, dead letters, the machine, the shell."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from streamflow.cli.verb import Verb, as_json, env
+
+
+@click.command(cls=Verb)
+@click.argument("folder", type=click.Path(path_type=Path))
+def new(folder: Path) -> None:
+    """Make FOLDER, with a flow, data and tests to begin from.
+
+    \b
+    Example: streamflow new orders
+    """
+    from streamflow.cli.creating import create
+
+    create(folder)
+
+
+@click.command(cls=Verb)
+@as_json("it")
+def doctor(as_json: bool) -> None:
+    """Say what is here (versions, loop, cores, memory, GPU), what is missing, and how to get it.
+
+    \b
+    Example: streamflow doctor
+    """
+    from streamflow.cli.doctor import examine
+
+    examine(as_json=as_json)
+
+
+@click.command(cls=Verb)
+@click.argument("shell", required=False)
+@click.pass_context
+def completion(ctx: click.Context, shell: str | None) -> None:
+    """Print what SHELL (bash, zsh or fish; by default yours) must read to complete verbs and options.
+
+    \b
+    Example: streamflow completion bash >> ~/.bashrc
+    """
+    from streamflow.cli.completion import completion_script
+
+    click.echo(completion_script(ctx.find_root().command, shell))
+
+
+@click.group()
+def dlq() -> None:
+    """Look at dead letters, and send them through the flow again.
+
+    \b
+    Example: streamflow dlq ls bad.jsonl
+    """
+
+
+@dlq.command(cls=Verb)
+@click.argument("file")
+@as_json("the groups")
+def ls(file: str, as_json: bool) -> None:
+    """Say what has failed where, how often, and which was the first.
+
+    \b
+    Example: streamflow dlq ls bad.jsonl
+    """
+    from streamflow.cli.dead_letters import list_letters
+
+    list_letters(file, as_json=as_json)
+
+
+@dlq.command("show", cls=Verb)
+@click.argument("file")
+@click.argument("number", type=click.IntRange(1), default=1)
+@as_json("it")
+def show_one(file: str, number: int, as_json: bool) -> None:
+    """Show dead letter NUMBER of a file (the line it stands in; by default the first), with its traceback.
+
+    \b
+    Example: streamflow dlq show bad.jsonl 3
+    """
+    from streamflow.cli.dead_letters import show_letter
+
+    show_letter(file, number, as_json=as_json)
+
+
+@dlq.command(cls=Verb)
+@click.argument("file")
+@click.argument("flow")
+@click.option("--to", multiple=True, metavar="SINK", help="Where what comes out goes; by default stdout. LABEL=SINK")
+@click.option("--failed", metavar="FILE", help="Where what fails again goes; by default FILE.failed.jsonl.")
+@click.option("--plain", is_flag=True, help="Send items of which only the JSON form was kept, too.")
+@env
+@as_json("the report")
+def replay(
+    file: str, flow: str, to: tuple[str, ...], failed: str | None, plain: bool, env: tuple[str, ...], as_json: bool
+) -> None:
+    """Send the dead letters in FILE through FLOW again, each from the operator that failed; FILE is left as it is.
+
+    Items may be mended in FILE before. What is already in the flow's own sink is not touched: the output goes --to.
+
+    \b
+    Example: streamflow dlq replay bad.jsonl flow.py --to mended.jsonl
+    """
+    from streamflow.cli.replaying import replay as send
+
+    sys.exit(send(file, flow, to=to, failed=failed, plain=plain, allowed=env, as_json=as_json))
+
+
+TOOL_VERBS = (new, doctor, completion, dlq)

@@ -1,0 +1,192 @@
+"""Dead letters are listed, shown, and sent through the flow again from where they failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamflow.cli.commands import cli
+
+FLOW = """\
+import streamflow as sf
+calls = []
+bad = sf.dead_letter("bad.jsonl")
+def first(item):
+    if item.get("n") == 1: raise KeyError("one")
+    return {**item, "first": True}
+def second(item):
+    if item["n"] == 2: raise ValueError("two")
+    return {**item, "second": True}
+def third(item): return {**item, "third": True} if item["n"] != 3 else {3}
+flow = (
+    sf.flow(sf.sources.JsonLines("in.jsonl", on_error=bad))
+    .map(first, on_error=bad).map(second, on_error=bad).map(third)
+    .to(sf.sinks.JsonLines("out.jsonl", on_error=bad))
+)
+"""
+MENDED = FLOW.replace("== 1", "== -1").replace("== 2", "== -1").replace("!= 3", "!= -1")
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+def read(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def failed(project: Path) -> Path:
+    """Be where a run has left four dead letters, of two operators, a decoder and an encoder."""
+    (project / "flow.py").write_text(FLOW)
+    (project / "in.jsonl").write_text('{"n":1}\n{"n":2}\n{"n":3}\n{"n":\n{"n":5}\n')
+    assert call("run", "flow.py").exit_code == 0
+    assert len(read(project / "bad.jsonl")) == 4
+    return project
+
+
+def mend(project: Path, flow: str = MENDED) -> None:
+    """Mend the flow; Python would take the old bytecode of a file written in the same second."""
+    import sys
+
+    (project / "flow.py").write_text(flow)
+    for cached in project.glob("__pycache__/*"):
+        cached.unlink()
+    sys.modules.pop("flow", None)
+
+
+def test_letters_are_grouped_by_what_failed(failed: Path) -> None:
+    found = json.loads(call("dlq", "ls", "bad.jsonl", "--json").stdout)
+    assert found["total"] == 4
+    kinds = {(group["operator"], group["exception"]): group["place"] for group in found["groups"]}
+    assert kinds["map(second)", "ValueError"] == "in.jsonl, line 2"
+    assert {operator for operator, _ in kinds} == {"map(first)", "map(second)", "decode", "encode"}
+    text = call("dlq", "ls", "bad.jsonl").stdout
+    assert "map(second): ValueError: two" in text
+
+
+def test_one_is_shown_with_its_traceback(failed: Path) -> None:
+    number = 1 + [letter["operator"] for letter in read(failed / "bad.jsonl")].index("map(second)")
+    text = call("dlq", "show", "bad.jsonl", str(number)).stdout
+    assert "ValueError: two" in text
+    assert 'raise ValueError("two")' in text
+    assert json.loads(call("dlq", "show", "bad.jsonl", str(number), "--json").stdout)["item"]["n"] == 2
+    assert "has fewer than 9 dead letters: 4" in call("dlq", "show", "bad.jsonl", "9").stderr
+
+
+def test_each_goes_on_from_where_it_failed(failed: Path) -> None:
+    mend(failed)
+    before = (failed / "bad.jsonl").read_bytes(), (failed / "out.jsonl").read_bytes()
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert result.exit_code == 0, result.stderr
+    assert sorted(read(failed / "again.jsonl"), key=lambda item: item["n"]) == [
+        {"n": 1, "first": True, "second": True, "third": True},
+        {"n": 2, "first": True, "second": True, "third": True},
+    ]
+    assert "1 not sent, they stay there: their items could not be written" in result.stderr
+    again = read(failed / "bad.failed.jsonl")
+    assert [(letter["operator"], letter["item"]["operator"]) for letter in again] == [("item", "decode")]
+    assert ((failed / "bad.jsonl").read_bytes(), (failed / "out.jsonl").read_bytes()) == before
+
+
+def test_what_is_mended_in_the_file_goes_through(failed: Path) -> None:
+    mend(failed)
+    letters = read(failed / "bad.jsonl")
+    for letter in letters:
+        if letter["operator"] == "decode":
+            letter["item"] = '{"n": 4}'
+        if letter["form"] == "repr":
+            letter.update(item={"n": 3}, form="value")
+    (failed / "bad.jsonl").write_text("".join(json.dumps(letter) + "\n" for letter in letters))
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert "4 sent, 0 failed again" in result.stderr
+    assert sorted(item["n"] for item in read(failed / "again.jsonl")) == [1, 2, 3, 4]
+    assert not (failed / "bad.failed.jsonl").exists() or read(failed / "bad.failed.jsonl") == []
+
+
+def test_what_fails_again_is_set_aside_again_and_can_be_replayed(failed: Path) -> None:
+    mend(failed, FLOW)
+    assert "3 sent, 3 failed again" in call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl").stderr
+    mend(failed)
+    letters = [letter for letter in read(failed / "bad.failed.jsonl") if letter["operator"].startswith("map")]
+    (failed / "once.jsonl").write_text("".join(json.dumps(letter) + "\n" for letter in letters))
+    assert "2 sent, 0 failed again" in call("dlq", "replay", "once.jsonl", "flow.py", "--to", "again.jsonl").stderr
+    assert sorted(item["n"] for item in read(failed / "again.jsonl")) == [1, 2]
+
+
+def test_another_flow_is_refused_with_what_is_near(failed: Path) -> None:
+    mend(failed, MENDED.replace("second", "seconds"))
+    result = call("dlq", "replay", "bad.jsonl", "flow.py")
+    assert result.exit_code == 2
+    assert "this flow has none such; did you mean to give 'map(seconds)' that name=...?" in result.stderr
+
+
+def test_two_operators_of_one_name_cannot_be_told_apart(failed: Path) -> None:
+    mend(failed, MENDED.replace(".map(second, on_error=bad)", ".map(second, on_error=bad).map(second, on_error=bad)"))
+    assert "stands 2 times in this flow" in call("dlq", "replay", "bad.jsonl", "flow.py").stderr
+
+
+def test_what_is_no_dead_letter_is_told_with_its_line(failed: Path) -> None:
+    with (failed / "bad.jsonl").open("a") as file:
+        file.write('{"n": 1}\n')
+    for verb in (["ls"], ["replay"]):
+        result = CliRunner().invoke(cli, ["dlq", *verb, "bad.jsonl", *(["flow.py"] if verb == ["replay"] else [])])
+        assert result.exit_code == 65
+        assert "item" in result.stderr
+        assert "line 5" in result.stderr
+
+
+def test_items_that_json_changes_are_sent_only_if_asked(project: Path) -> None:
+    (project / "flow.py").write_text(
+        "import streamflow as sf\n"
+        "def fail(pair): raise ValueError(pair)\n"
+        "bad = sf.dead_letter('bad.jsonl')\n"
+        "flow = sf.flow('in.jsonl').map(tuple).map(fail, name='f', on_error=bad).to('o.jsonl')\n"
+    )
+    (project / "in.jsonl").write_text("[1,2]\n")
+    assert call("run", "flow.py").exit_code == 0
+    assert read(project / "bad.jsonl")[0]["form"] == "encoded"
+    mend(project, (project / "flow.py").read_text().replace("raise ValueError(pair)", "return type(pair).__name__"))
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert (result.exit_code, "--plain sends these" in result.stderr) == (0, True)
+    assert call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl", "--plain").exit_code == 0
+    assert read(project / "again.jsonl") == ["list"]
+
+
+def test_several_sinks_are_named(project: Path) -> None:
+    (project / "flow.py").write_text(
+        "import streamflow as sf\n"
+        "def check(n): return 1 // n if n < 5 else n\n"
+        "low, high = sf.flow('in.jsonl').map(check, on_error=sf.dead_letter('bad.jsonl')).branch(lambda n: n < 5)\n"
+        "flow = sf.together(low.to('low.jsonl'), high.to('high.jsonl'))\n"
+    )
+    (project / "in.jsonl").write_text("1\n0\n9\n")
+    assert call("run", "flow.py").exit_code == 0
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert (result.exit_code, "--to low.jsonl=PATH --to high.jsonl=PATH" in result.stderr) == (2, True)
+    mend(project, (project / "flow.py").read_text().replace("1 // n", "n"))
+    named = ["--to", "low.jsonl=a.jsonl", "--to", "high.jsonl=b.jsonl"]
+    assert call("dlq", "replay", "bad.jsonl", "flow.py", *named).exit_code == 0
+    assert read(project / "a.jsonl") == [0]
+
+
+def test_a_bad_row_is_mended_to_an_object(project: Path) -> None:
+    (project / "flow.py").write_text(
+        "import streamflow as sf\n"
+        "flow = sf.flow(sf.sources.Csv('in.csv', on_error=sf.dead_letter('bad.jsonl'))).to('out.jsonl')\n"
+    )
+    (project / "in.csv").write_text("a,b\n1,2\n3\n")
+    assert call("run", "flow.py").exit_code == 0
+    [letter] = read(project / "bad.jsonl")
+    assert (letter["item"], letter["form"]) == (["3"], "value")
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert "1 sent, 1 failed again" in result.stderr
+    assert "mend the item to an object" in (project / "bad.failed.jsonl").read_text()
+    letter["item"] = {"a": "3", "b": "4"}
+    (project / "bad.jsonl").write_text(json.dumps(letter) + "\n")
+    assert call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl").exit_code == 0
+    assert read(project / "again.jsonl") == [{"a": "3", "b": "4"}]
