@@ -37,8 +37,10 @@ class Channel:
         items: int = DEFAULT_ITEMS,
         bytes: int = DEFAULT_BYTES,
         overflow: Overflow = "block",
+        between: tuple[str, str] = ("", ""),
     ) -> None:
         self.name = name
+        self._between = between
         self.max_items = items
         self.max_bytes = bytes
         self.overflow = overflow
@@ -300,6 +302,8 @@ class Channel:
         waiting = perf_counter() - self._blocked_since if self._blocked_since is not None else 0.0
         return EdgeStatistics(
             name=self.name,
+            producer=self._between[0],
+            consumer=self._between[1],
             sent=self.sent,
             received=self.received,
             overflowed=self.overflowed,

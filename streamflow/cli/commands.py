@@ -86,6 +86,7 @@ class StepsCommand(click.Command):
 @click.option("--on-error", default="fail", show_default=True, help="fail, skip, or a file for dead letters.")
 @click.option("--env", multiple=True, metavar="NAME", help="Let a FLOW file use this variable. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object, on stdout.")
+@click.option("--report", metavar="FILE", help="Keep the report, also of a run that failed (.html, .json, .txt).")
 @click.option("--traceback", "show_traceback", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:

@@ -35,7 +35,7 @@ def run_demo(lines: int, folder: Path, seed: int, as_json: bool) -> int:
         console.print("\n[bold]The plan[/] (streamflow/cli/demo_flow.py, flow.explain())")
         console.print(flow.explain(), markup=False, highlight=False)
         console.print()
-    report, code = perform(flow, console, total=lines + 1)
+    report, code = perform(flow, console)
     if report is None:
         return code
     if as_json:

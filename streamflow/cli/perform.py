@@ -21,17 +21,23 @@ from streamflow.model.errors import FlowError, RunCancelled
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from streamflow.engine.runner import OnEvent
+
 #: The name that errors of writing to standard output carry.
 STDOUT = "stdout"
 
 
 def perform(
-    flow: Runnable, console: Console, *, total: int | None = None, show_traceback: bool = False
+    flow: Runnable,
+    console: Console,
+    *,
+    show_traceback: bool = False,
+    on_event: OnEvent | None = None,
 ) -> tuple[RunReport | None, int]:
     """Run `flow` to its end, showing progress on `console`; return the report, if there is one, and the exit code."""
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            report, signalled = runner.run(_perform(flow, console, total))
+            report, signalled = runner.run(_perform(flow, console, on_event))
         if signalled and flow.plan.bounded:
             console.print("stopped before the end of the input: the output is what came of the part that was read")
             return report, 128 + signalled
@@ -46,12 +52,12 @@ def perform(
         return None, exit_code(error)
 
 
-async def _perform(flow: Runnable, console: Console, total: int | None) -> tuple[RunReport, int]:
+async def _perform(flow: Runnable, console: Console, on_event: OnEvent | None) -> tuple[RunReport, int]:
     """Return the report, and the signal that has drained the run, or 0."""
-    run = flow.start()
+    run = flow.start(on_event=on_event)
     with stopping(run, lambda text: console.print(text, highlight=False)) as stopper:
         try:
-            async with shown(run, console, total):
+            async with shown(run, console):
                 report = await run.wait()
                 return report, stopper.signal_number if report.state == "drained" else 0
         finally:

@@ -1,25 +1,31 @@
-"""What a run looks like while it runs: a live line on a terminal, a plain one now and then elsewhere; on stderr."""
+"""What a run looks like while it runs: live lines on a terminal, a plain one now and then elsewhere; on stderr."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from streamflow.cli.progress_lines import in_one_line, lines
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
 
     from streamflow.engine.runner import Run
+    from streamflow.model.statistics import RunStatistics
 
 EVERY = 0.2
 PLAIN_EVERY = 5.0
+#: Seconds over which a pace is told: shorter ones make it jump.
+WINDOW = 5.0
 
 
 @asynccontextmanager
-async def shown(run: Run, console: Console, total: int | None = None) -> AsyncIterator[None]:
-    """Show the progress of `run` while the block lasts; `total` is the number of items expected, if it is known."""
-    task = asyncio.create_task(_live(run, console, total) if console.is_terminal else _plain(run, console))
+async def shown(run: Run, console: Console) -> AsyncIterator[None]:
+    """Show the progress of `run` while the block lasts."""
+    task = asyncio.create_task(_live(run, console) if console.is_terminal else _plain(run, console))
     try:
         yield
     finally:
@@ -28,38 +34,39 @@ async def shown(run: Run, console: Console, total: int | None = None) -> AsyncIt
             await task
 
 
-async def _live(run: Run, console: Console, total: int | None) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+async def _live(run: Run, console: Console) -> None:
+    from rich.live import Live
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}"),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("running", total=total, detail="")
+    past: deque[RunStatistics] = deque()
+    with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:
-            items, detail = _figures(run)
-            progress.update(task, completed=items, description=run.state, detail=detail)
+            now = run.statistics()
+            live.update(_drawn(lines(now, since(past, now)), console.width), refresh=True)
             await asyncio.sleep(EVERY)
 
 
 async def _plain(run: Run, console: Console) -> None:
     while True:
         await asyncio.sleep(PLAIN_EVERY)
-        items, detail = _figures(run)
-        console.print(f"{run.state}: {items:,} items, {detail}", highlight=False)
+        console.print(f"{run.state}: {in_one_line(run.statistics())}", markup=False, highlight=False)
 
 
-def _figures(run: Run) -> tuple[int, str]:
-    """Return the items read so far, and their pace, the failures and the busiest stage in words."""
-    statistics = run.statistics()
-    items = sum(stage.received for stage in statistics.stages if stage.kind == "source")
-    failed = sum(stage.failed for stage in statistics.stages)
-    pace = items / statistics.elapsed if statistics.elapsed else 0.0
-    busiest = max(statistics.stages, key=lambda stage: stage.busy, default=None)
-    name = f", busiest: {busiest.name}" if busiest is not None and items else ""
-    return items, f"{pace:,.0f}/s, {failed:,} failed{name}"
+def since(past: deque[RunStatistics], now: RunStatistics) -> RunStatistics | None:
+    """Remember `now`, forget what is older than the window, and return the oldest figures that are left."""
+    while len(past) > 1 and past[1].elapsed <= now.elapsed - WINDOW:
+        past.popleft()
+    earlier = past[0] if past else None
+    past.append(now)
+    return earlier
+
+
+def _drawn(told: list[str], width: int) -> Group:
+    from rich.console import Group
+    from rich.text import Text
+
+    shortened = []
+    for line in told:
+        text = Text(line, no_wrap=True)
+        text.truncate(max(width - 1, 1), overflow="ellipsis")
+        shortened.append(text)
+    return Group(*shortened)

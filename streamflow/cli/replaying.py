@@ -60,7 +60,7 @@ def replay(
     again = failed or f"{without_suffix(path).removesuffix('.jsonl')}.failed.jsonl"
     aside = as_sink(again)
     replayed = _led_to(_replayed(described, path, sent, forms, DeadLetters(aside)), to, aside)
-    report, code = perform(replayed, console, total=sum(sent.values()))
+    report, code = perform(replayed, console)
     if report is None:
         return code
     if as_json:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamflow.cli.describing import described_by
 from streamflow.cli.exit_codes import USAGE, exit_code
 from streamflow.cli.perform import explain, perform, print_report
+from streamflow.cli.report_file import ReportFile
 from streamflow.configuration.references import load
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.resolve import as_sink, as_source, dead_letter
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[str, Any]) -> int:
@@ -23,16 +27,37 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
     console = Console(stderr=True, soft_wrap=True)
     try:
         runnable = _named(reference, options) if reference is not None else _assembled(steps, options)
+        kept = _report_file(runnable, options, reference)
     except FlowError as error:
         explain(error, console, options["show_traceback"])
         return exit_code(error) if reference is not None else USAGE
-    report, code = perform(runnable, console, show_traceback=options["show_traceback"])
+    note = kept.note if kept is not None else None
+    report, code = perform(runnable, console, show_traceback=options["show_traceback"], on_event=note)
+    unkept = _keep(kept, console)
+    code = code or unkept
     if report is None:
         return code
     if options["as_json"]:
         return print_report(report, console) or code
     console.print(str(report), markup=False, highlight=False)
     return code
+
+
+def _report_file(runnable: Runnable, options: dict[str, Any], reference: str | None) -> ReportFile | None:
+    if options["report"] is None:
+        return None
+    return ReportFile(options["report"], runnable, f"streamflow run {reference or options['source']}")
+
+
+def _keep(kept: ReportFile | None, console: Console) -> int:
+    """Write the report that was asked for, also of a run that failed; return the exit code of that."""
+    try:
+        if kept is not None and kept.write():
+            console.print(f"the report is in {kept.path}", markup=False, highlight=False)
+    except OSError as error:
+        explain(error, console, None)
+        return exit_code(error)
+    return 0
 
 
 def _named(reference: str, options: dict[str, Any]) -> Runnable:

@@ -109,3 +109,15 @@ class Failures:
             self.letters.append((policy.on_error, letter))
         count = self._counts[id(operator)] = self._counts.get(id(operator), 0) + 1
         policy.check(count, operator.label, error)
+
+
+def in_words(error: BaseException | None) -> str | None:
+    """Return an error and its notes as text, for a report; one that cannot say what it is has its type at least."""
+    if error is None:
+        return None
+    try:
+        said = str(error)
+    except Exception:
+        said = "(its __str__ raises)"
+    name = type(error).__name__
+    return "\n".join([f"{name}: {said}" if said else name, *getattr(error, "__notes__", ())])

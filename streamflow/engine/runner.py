@@ -17,6 +17,7 @@ import anyio
 
 from streamflow.engine.checkpointing import Checkpointing
 from streamflow.engine.ends import Ends
+from streamflow.engine.failures import in_words
 from streamflow.engine.plan import Plan
 from streamflow.engine.run_clock import RunClock
 from streamflow.engine.sampling import Sampler
@@ -200,7 +201,7 @@ class Run:
             rss=self._sampler.rss,
             peak_rss=self._sampler.peak_rss,
             loop_lag=self._sampler.loop_lag,
-            history=tuple(self._sampler.history),
+            history=self._sampler.history.points(),
         )
 
     async def __aenter__(self) -> Run:
@@ -249,7 +250,7 @@ class Run:
             await self._ends.close(keep=self._set_aside() if self._error is not None else ())
             self._measure(0.0)
             self.state = self._final_state()
-            self.report = RunReport(self.state, self.statistics())
+            self.report = RunReport(self.state, self.statistics(), in_words(self._error))
             self._wiring.dismantle()
             self._let_go()
             self._tell(events.RunEnded(state=self.state, report=self.report))
@@ -262,6 +263,7 @@ class Run:
             self._opening = False
 
     async def _run_stages(self) -> None:
+        self._measure(0.0)
         watch = asyncio.create_task(self._watch(), name="streamflow watch")
         try:
             async with asyncio.TaskGroup() as group:
@@ -403,11 +405,14 @@ class Run:
     def _measure(self, lag: float) -> None:
         self._settle_counts()
         ledgers = [stage.ledger for stage in self._wiring.stages]
+        progress = [ledger.progress for ledger in ledgers]
         self._sampler.sample(
             loop_lag=lag,
             in_flight=sum(ledger.in_flight for ledger in ledgers),
             queued=sum(channel.queued for channel in self._wiring.channels),
             received=sum(stage.ledger.received for stage in self._sources()),
+            bytes_read=sum(one.done for one in progress if one is not None and one.unit == "bytes"),
+            latency=self._durations.take_worst(),
         )
 
     # -- what stages tell -----------------------------------------------------------------------------------------

@@ -140,13 +140,17 @@ class Wiring:
                 stage.prepare(self._sources_behind(stage.planned.index))
 
     def _channel(self, edge: PlannedEdge) -> Channel:
-        names = self.plan.stages
-        name = f"{names[edge.producer].name} ⇒ {names[edge.consumer].name}"
+        between = self.plan.stages[edge.producer].name, self.plan.stages[edge.consumer].name
+        name = " ⇒ ".join(between)
         if edge.output is not None and not edge.letters:
             name += f" [{edge.output}]"
         taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
         channel = Channel(
-            f"{name} #{taken + 1}" if taken else name, items=edge.items, bytes=edge.bytes, overflow=edge.overflow
+            f"{name} #{taken + 1}" if taken else name,
+            items=edge.items,
+            bytes=edge.bytes,
+            overflow=edge.overflow,
+            between=between,
         )
         self.channels.append(channel)
         return channel

@@ -61,11 +61,11 @@ class CompressedInput(InputFile):
         self._file = file
         self._method = method
         self._path = path
-        self._at = 0
+        self._at = self._taken = 0
         self._content = self._open()
 
     def _open(self) -> Any:
-        raw = io.BufferedReader(_Raw(self._file), BLOCK)
+        raw = self._raw = io.BufferedReader(_Raw(self._file), BLOCK)
         if self._method == "zstd":
             return _ZstdContent(raw)
         if self._method == "xz":
@@ -86,13 +86,18 @@ class CompressedInput(InputFile):
                 f"({str(error).rstrip('.').lower()})"
             ) from error
         self._at += count
+        self._taken = self._raw.tell()
         return count
+
+    def stored(self, offset: int) -> int:
+        """Estimate it by what the content read so far has taken."""
+        return self._taken * offset // self._at if self._at else 0
 
     def seek(self, offset: int) -> None:
         """Go to `offset` of the content: from the beginning, which takes as long as reading up to there."""
         self._file.seek(0)
         self._content = self._open()
-        self._at = 0
+        self._at = self._taken = 0
         scrap = bytearray(BLOCK)
         while self._at < offset and self.read_into(scrap := scrap[: offset - self._at]):
             pass
@@ -135,12 +140,18 @@ class _Raw(io.RawIOBase):
 
     def __init__(self, file: InputFile) -> None:
         self._file = file
+        self._taken = 0
+
+    def tell(self) -> int:
+        return self._taken
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        return self._file.read_into(buffer)  # type: ignore[arg-type]  # any buffer will do
+        count = self._file.read_into(buffer)  # type: ignore[arg-type]  # any buffer will do
+        self._taken += count
+        return count
 
 
 def _is_damage(error: OSError) -> bool:

@@ -19,6 +19,10 @@ class InputFile(ABC):
     def seek(self, offset: int) -> None:
         """Go on at byte `offset`."""
 
+    def stored(self, offset: int) -> int:
+        """Return how many bytes of the file the first `offset` bytes of its content take; any thread may ask."""
+        return offset
+
     @abstractmethod
     def close(self) -> None:
         """Close the file."""
@@ -55,6 +59,10 @@ class FileSystem(ABC):
     @abstractmethod
     def kind(self, path: str) -> Kind:
         """Tell what is at `path`, behind symbolic links."""
+
+    def size(self, path: str) -> int | None:
+        """Return the bytes in the file at `path`, or None if it is none, or nobody knows."""
+        return None
 
     @abstractmethod
     def resolve(self, path: str) -> str:

@@ -119,6 +119,14 @@ class LocalFiles(FileSystem):
             return "pipe"
         return "file" if stat.S_ISREG(mode) else "special"
 
+    def size(self, path: str) -> int | None:
+        """Look at `path` with one call of the system."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
     def resolve(self, path: str) -> str:
         """Follow symbolic links."""
         return os.path.realpath(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from streamflow.metrics.units import share, written
 from streamflow.model.statistics import EdgeStatistics, RunStatistics, StageStatistics
 
 #: Shares of the elapsed time below which nothing is called a bottleneck.
@@ -49,7 +50,7 @@ def _saturated(stages: list[StageStatistics], elapsed: float) -> str:
         return ""
     calls = max(worst.passed + worst.failed + worst.in_flight, 1)
     at_once = min(worst.concurrency, calls)
-    each = f"about {_duration(worst.busy * at_once / calls)} each"
+    each = f"about {written(worst.busy * at_once / calls, 'seconds')} each"
     if worst.retried:
         each += f" ({worst.retried:,} retries and the waits before them included)"
     return (
@@ -107,8 +108,8 @@ def _busiest(stages: list[StageStatistics], elapsed: float) -> str:
     if worst.blocked > worst.busy and not any(s.kind in AWAITING for s in stages):
         return f"stage {worst.name!r}: it waited for what comes after it {_share(worst.blocked, elapsed)} of the time"
     return (
-        f"stage {worst.name!r}: computing took {_share(worst.busy, elapsed)} of the time, about {_duration(each)} an "
-        f"item; a faster function would help, or moving it off the event loop"
+        f"stage {worst.name!r}: computing took {_share(worst.busy, elapsed)} of the time, about "
+        f"{written(each, 'seconds')} an item; a faster function would help, or moving it off the event loop"
     )
 
 
@@ -117,20 +118,8 @@ def _full_edge(edges: tuple[EdgeStatistics, ...]) -> str:
     worst = max(edges, key=key, default=None)
     if worst is None or worst.blocked == 0 or worst.high_water < worst.max_items // 2:
         return ""
-    return f" (the edge {worst.name!r} was full for {_duration(worst.blocked)})"
+    return f" (the edge {worst.name!r} was full for {written(worst.blocked, 'seconds')})"
 
 
 def _share(part: float, whole: float) -> str:
-    return f"{100 * min(part / whole, 1):.0f} %"
-
-
-def _duration(seconds: float) -> str:
-    """Return seconds in the unit that fits.
-
-    >>> _duration(0.0000042)
-    '4.2 µs'
-    """
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.0f} ns"
+    return written(100 * share(part, whole), "per cent")

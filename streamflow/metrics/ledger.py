@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from streamflow.model.statistics import StageStatistics
+from streamflow.model.statistics import Progress, StageStatistics
 
 
 class Ledger:
@@ -28,6 +28,7 @@ class Ledger:
         "name",
         "operators",
         "passed",
+        "progress",
         "received",
         "restored",
         "retained",
@@ -44,6 +45,7 @@ class Ledger:
         self.concurrency = 1
         self.state = "new"
         self.drops: Mapping[str, int] = {}
+        self.progress: Progress | None = None
 
     def statistics(self) -> StageStatistics:
         """Return the figures as they are now, frozen."""
@@ -67,4 +69,5 @@ class Ledger:
             state=self.state,
             operators=self.operators,
             drops=dict(self.drops),
+            progress=self.progress,
         )

@@ -16,11 +16,18 @@ class Durations:
     def __init__(self) -> None:
         self._kept: deque[float] = deque(maxlen=KEPT)
         self._count = 0
+        self._worst: float | None = None
 
     def add(self, seconds: float) -> None:
         """Take one duration."""
         self._kept.append(seconds)
         self._count += 1
+        self._worst = seconds if self._worst is None else max(self._worst, seconds)
+
+    def take_worst(self) -> float | None:
+        """Return the longest since this was last asked, or None."""
+        worst, self._worst = self._worst, None
+        return worst
 
     def latency(self) -> Latency:
         """Return the quantiles."""

@@ -11,10 +11,11 @@ from streamflow.model.statistics import RunStatistics
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Hold the final statistics of a run; `state` is finished, drained, cancelled or failed."""
+    """Hold the final statistics of a run; `state` is finished, drained, cancelled or failed, and `error` says why."""
 
     state: str
     statistics: RunStatistics
+    error: str | None = None
 
     @property
     def elapsed(self) -> float:
@@ -34,18 +35,30 @@ class RunReport:
     @property
     def items_in(self) -> int:
         """Return how many items all sources have given."""
-        return sum(stage.received for stage in self.statistics.stages if stage.kind == "source")
+        return self.statistics.items_in
 
     @property
     def failed(self) -> int:
         """Return how many items failed, whatever was done about them."""
-        return sum(stage.failed for stage in self.statistics.stages)
+        return self.statistics.failed
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
         found: dict[str, Any] = asdict(self)
         found["bottleneck"] = self.bottleneck
         return found
+
+    def to_html(self, title: str = "streamflow run") -> str:
+        """Return everything as one HTML page, which needs no other file, no script and no network."""
+        from streamflow.metrics.page import page  # late: most runs are never looked at this way
+
+        return page(
+            title=title,
+            state=self.state,
+            bottleneck=self.bottleneck,
+            error=self.error,
+            statistics=self.statistics,
+        )
 
     def __str__(self) -> str:
         rate = self.items_in / self.elapsed if self.elapsed else 0.0
@@ -64,4 +77,6 @@ class RunReport:
             quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
             lines.append("  latency: " + ", ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in quantiles))
         lines.append(f"  bottleneck: {self.bottleneck}")
+        if self.error is not None:
+            lines += [f"  failed: {self.error}".replace("\n", "\n    ")]
         return "\n".join(lines)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from streamflow.model.errors import RecordError
 from streamflow.model.policies import FAIL, ErrorPolicy, Retry
 from streamflow.model.positions import Position
+from streamflow.model.statistics import Progress
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -73,6 +74,13 @@ class Reader(ABC, Generic[T_co]):
     @abstractmethod
     def position(self) -> Position:
         """Return the position of the next item that `read` will return."""
+
+    def progress(self) -> Progress | None:
+        """Return how far the reader is, or None if it cannot tell; asked a few times a second, also during a `read`.
+
+        It looks at what is known already: it neither waits nor counts.
+        """
+        return None
 
     async def seek(self, position: Position) -> None:
         """Go on from `position`, which an earlier reader of the same source returned."""

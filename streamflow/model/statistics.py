@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeStatistics:
-    """Count what went over one edge: `sent = received + overflowed + queued + abandoned`. `blocked` is in seconds."""
+    """Count what went over one edge: `sent = received + overflowed + queued + abandoned`. `blocked` is in seconds.
+
+    `producer` and `consumer` are the names of the stages that it joins.
+    """
 
     name: str
+    producer: str = ""
+    consumer: str = ""
     sent: int = 0
     received: int = 0
     overflowed: int = 0
@@ -27,6 +32,18 @@ class EdgeStatistics:
     def conserved(self) -> bool:
         """Tell whether every item that was sent is accounted for."""
         return self.sent == self.received + self.overflowed + self.queued + self.abandoned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Tell how far a source is: what it has given, in its own unit, and how much there is, or None if nobody knows.
+
+    Of a compressed file, the bytes are those on the disk.
+    """
+
+    done: int
+    total: int | None = None
+    unit: Literal["bytes", "items"] = "bytes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +75,8 @@ class StageStatistics:
     state: str = "new"
     operators: tuple[str, ...] = ()
     drops: Mapping[str, int] = field(default_factory=dict)
+    #: Of a source that can tell.
+    progress: Progress | None = None
 
     @property
     def conserved(self) -> bool:
@@ -82,7 +101,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Hold what the sampling task saw at one moment; bytes, per cent of one core, seconds since the run's start."""
+    """Hold what the sampling task saw at one moment; bytes, per cent of one core, seconds since the run's start.
+
+    `received` and `bytes_read` are counted from the start, by all sources together; `latency` is the longest that
+    arrived since the sample before, or None.
+    """
 
     at: float
     rss: int
@@ -93,6 +116,8 @@ class Sample:
     in_flight: int
     queued: int
     received: int
+    bytes_read: int = 0
+    latency: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +133,22 @@ class RunStatistics:
     peak_rss: int = 0
     loop_lag: float = 0.0
     history: tuple[Sample, ...] = ()
+
+    @property
+    def items_in(self) -> int:
+        """Return how many items all sources have given."""
+        return sum(stage.received for stage in self.stages if stage.kind == "source")
+
+    @property
+    def bytes_in(self) -> int:
+        """Return how many bytes all sources that count them have given."""
+        found = (stage.progress for stage in self.stages)
+        return sum(one.done for one in found if one is not None and one.unit == "bytes")
+
+    @property
+    def failed(self) -> int:
+        """Return how many items failed, whatever was done about them."""
+        return sum(stage.failed for stage in self.stages)
 
     def stage(self, name: str) -> StageStatistics:
         """Return the figures of the stage `name`; KeyError names those there are."""

@@ -18,6 +18,7 @@ from streamflow.files.local import LOCAL
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Reader
+from streamflow.model.statistics import Progress
 from streamflow.sources.lines import Blocks, LineReader, LineSource
 from streamflow.sources.many_files import ManyFiles
 from streamflow.sources.pipes import PipeBlocks
@@ -77,23 +78,23 @@ class FileLines(LineSource[T]):
         listed = _listed(self.path)
         if len(listed) == 1 and not has_magic(listed[0]):
             return await self._open_one(listed[0])
-        paths = await asyncio.to_thread(_matching, listed)
+        paths, sizes = await asyncio.to_thread(_matching, self.files, listed)
         if paths == listed[:1]:
             return await self._open_one(paths[0])
-        return ManyFiles(paths, lambda path: replace(self, path=path))
+        return ManyFiles(paths, lambda path: replace(self, path=path), sizes)
 
     async def _open_one(self, path: str) -> LineReader:
         thread = FileThread(path, grace=GRACE)
         opening = thread.submit(_open, self.files, path, method_of(path, self.compression))
         try:
-            file, seekable = await asyncio.shield(opening)
+            file, seekable, size = await asyncio.shield(opening)
         except BaseException:
             await thread.close()
             if opening.done() and opening.exception() is None:
                 _close(opening.result()[0])
             raise
         if isinstance(file, InputFile):
-            return self.reader(FileBlocks(file, thread, seekable))
+            return self.reader(FileBlocks(file, thread, seekable, size))
         await thread.close()
         return self.reader(PipeBlocks(file, owned=True))
 
@@ -101,8 +102,9 @@ class FileLines(LineSource[T]):
 class FileBlocks(Blocks):
     """Read blocks into two recycled buffers: one is filled while the lines of the other are at work."""
 
-    def __init__(self, file: InputFile, thread: FileThread, seekable: bool) -> None:
+    def __init__(self, file: InputFile, thread: FileThread, seekable: bool, size: int | None = None) -> None:
         self._file = file
+        self._size = size
         self._thread = thread
         self.replayable = seekable
         self._buffers = bytearray(BLOCK), bytearray(BLOCK)
@@ -122,6 +124,11 @@ class FileBlocks(Blocks):
         if end:
             self._fill()
         return full, end
+
+    def progress(self, offset: int) -> Progress:
+        """Go by the size of the file when it was opened; one that has grown since is as long as what was read."""
+        stored = self._file.stored(offset)
+        return Progress(done=stored, total=None if self._size is None else max(self._size, stored))
 
     async def seek(self, offset: int) -> None:
         """Drop what was read ahead, and move."""
@@ -152,13 +159,13 @@ class FileBlocks(Blocks):
             self._filling = None
 
 
-def _open(files: FileSystem, path: str, method: Method | None) -> tuple[InputFile | int, bool]:
-    """Return an open file, or the descriptor of a named pipe, and whether it can be read again."""
+def _open(files: FileSystem, path: str, method: Method | None) -> tuple[InputFile | int, bool, int | None]:
+    """Return an open file, or the descriptor of a named pipe, whether it can be read again, and its size."""
     kind = files.kind(path)
     if kind == "pipe" and method is None:
-        return files.open_pipe(path), False
+        return files.open_pipe(path), False, None
     file = files.open_to_read(path)
-    return file if method is None else CompressedInput(file, method, path), kind == "file"
+    return file if method is None else CompressedInput(file, method, path), kind == "file", files.size(path)
 
 
 def _listed(path: Any) -> tuple[str, ...]:
@@ -171,8 +178,11 @@ def _means(one: str, path: str) -> bool:
     return fnmatch(path, one) if "**" in one else PurePath(path).match(one)
 
 
-def _matching(listed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the files that are meant, each pattern's by name; what is there under the very name is no pattern."""
+def _matching(files: FileSystem, listed: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
+    """Return the files that are meant, each pattern's by name, and their sizes.
+
+    What is there under the very name is no pattern.
+    """
     found: list[str] = []
     for path in listed:
         if not has_magic(path) or os.path.exists(path):
@@ -182,7 +192,8 @@ def _matching(listed: tuple[str, ...]) -> tuple[str, ...]:
         if not matching:
             raise FileNotFoundError(errno.ENOENT, "no file matches this pattern", path)
         found += matching
-    return tuple(dict.fromkeys(found))
+    paths = tuple(dict.fromkeys(found))
+    return paths, tuple(map(files.size, paths))
 
 
 def _close(file: InputFile | int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterator, Sequence, Sized
 from collections.abc import Iterable as PlainIterable
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
 from time import perf_counter
@@ -15,6 +16,7 @@ from typing import Generic, TypeVar
 from streamflow.model.errors import FlowError, RecordError
 from streamflow.model.interfaces import PullReader, Reader, Source
 from streamflow.model.positions import Position
+from streamflow.model.statistics import Progress
 from streamflow.sources.once import Once
 from streamflow.sources.threaded import ThreadReader
 
@@ -86,6 +88,8 @@ class Pulled(Generic[T]):
         self._items = items
         self._once = once
         self._iterator: Iterator[T] | None = None
+        #: How many items there are, once `begin` was called, if what is iterated over can say so.
+        self.total: int | None = None
 
     @property
     def replayable(self) -> bool:
@@ -116,12 +120,14 @@ class Pulled(Generic[T]):
 
     def _make(self) -> Iterator[T]:
         if _is_iterable(self._items):
+            self.total = _length(self._items)
             return iter(self._items)  # type: ignore[arg-type]
         made = self._items()  # type: ignore[operator]
         if not _is_iterable(made):
             if inspect.iscoroutine(made):
                 made.close()
             raise FlowError(f"{self._items!r} returned {type(made).__name__}, which is no iterable{_hint(made)}")
+        self.total = _length(made)
         return iter(made)
 
 
@@ -142,6 +148,10 @@ class SequenceReader(PullReader[T]):
     def position(self) -> Position:
         """Return the ordinal of the next item."""
         return Position(self._label, index=self._index)
+
+    def progress(self) -> Progress:
+        """Return the items given, of all there are now."""
+        return Progress(done=self._index, total=len(self._items), unit="items")
 
     async def seek(self, position: Position) -> None:
         """Go on from item `position.index`."""
@@ -214,6 +224,10 @@ class IteratorReader(PullReader[T]):
         """Return the ordinal of the next item."""
         return Position(self._label, index=self._index)
 
+    def progress(self) -> Progress:
+        """Return the items given, of as many as there were at the beginning."""
+        return Progress(done=self._index, total=self._pulled.total, unit="items")
+
     async def seek(self, position: Position) -> None:
         """Pull and drop items up to `position.index`, of a sequence or of what a function makes anew."""
         if not self._pulled.replayable:
@@ -239,6 +253,13 @@ class IteratorReader(PullReader[T]):
 
 def _is_iterable(items: object) -> bool:
     return hasattr(type(items), "__iter__") or hasattr(type(items), "__getitem__")
+
+
+def _length(items: object) -> int | None:
+    if isinstance(items, Sized):
+        with suppress(Exception):  # it was asked for the eyes only: whoever cannot say so may still be iterated over
+            return len(items)
+    return None
 
 
 def _hint(items: object) -> str:

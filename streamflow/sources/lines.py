@@ -13,6 +13,7 @@ from streamflow.model.errors import FlowError, RecordError
 from streamflow.model.interfaces import Block, Reader, Source
 from streamflow.model.policies import ErrorPolicy, OnError
 from streamflow.model.positions import Position
+from streamflow.model.statistics import Progress
 
 T = TypeVar("T")
 
@@ -247,6 +248,10 @@ class Blocks(ABC):
         Cancelling it loses nothing.
         """
 
+    def progress(self, offset: int) -> Progress:
+        """Return how far the input is, of which the content before `offset` was cut into lines."""
+        return Progress(done=offset)
+
     async def seek(self, offset: int) -> None:
         """Go on at byte `offset`."""
         raise RecordError("this input cannot be read again from an earlier place: it is not a file")
@@ -303,6 +308,10 @@ class LineReader(Reader[Any]):
     def position(self) -> Position:
         """Return line and offset of the next line."""
         return Position(self._cutter.label, line=self._cutter.line, offset=self._cutter.offset)
+
+    def progress(self) -> Progress:
+        """Return the bytes of the lines that were given, as they are in the file."""
+        return self._blocks.progress(self._cutter.offset)
 
     async def seek(self, position: Position) -> None:
         """Go on at `position.offset`."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from streamflow.model.errors import RecordError
 from streamflow.model.interfaces import Reader, Source
 from streamflow.model.positions import Position
+from streamflow.model.statistics import Progress
 
 T = TypeVar("T")
 
@@ -16,11 +17,15 @@ T = TypeVar("T")
 class ManyFiles(Reader[Any]):
     """Read the files at `paths` in this order; a position names its file, and is one within it.
 
-    One file is open at a time. `source_of` gives the source of one file.
+    One file is open at a time. `source_of` gives the source of one file; `sizes` are those of the files, as far as
+    they are known.
     """
 
-    def __init__(self, paths: Sequence[str], source_of: Callable[[str], Source[Any]]) -> None:
+    def __init__(
+        self, paths: Sequence[str], source_of: Callable[[str], Source[Any]], sizes: Sequence[int | None] = ()
+    ) -> None:
         self._paths = tuple(paths)
+        self._sizes = tuple(sizes)
         self._source_of = source_of
         self._at = 0
         self._reader: Reader[Any] | None = None
@@ -68,6 +73,15 @@ class ManyFiles(Reader[Any]):
     def position(self) -> Position:
         """Return where the next record is: in the file that is open, or where the last one ended."""
         return self._reader.position() if self._reader is not None else self._here
+
+    def progress(self) -> Progress | None:
+        """Return the bytes of the files before, and of the one that is open as far as it was read."""
+        here = self._reader.progress() if self._reader is not None else None
+        if here is not None and here.unit != "bytes":
+            return None
+        done = sum(size or 0 for size in self._sizes[: self._at]) + (here.done if here is not None else 0)
+        known = [size for size in self._sizes if size is not None]
+        return Progress(done=done, total=max(sum(known), done) if len(known) == len(self._paths) else None)
 
     async def seek(self, position: Position) -> None:
         """Go on in the file that `position` names."""

@@ -52,8 +52,10 @@ class Stdin(LineSource[Any]):
 
     async def open(self) -> LineReader:
         """Open for one run: a pipe or a terminal is watched by the loop, a file is read on a thread."""
-        regular = stat.S_ISREG(os.fstat(self.descriptor).st_mode)
+        status = os.fstat(self.descriptor)
+        regular = stat.S_ISREG(status.st_mode)
         if not regular and watchable(self.descriptor):
             return self.reader(PipeBlocks(self.descriptor))
         file = LocalInput(os.dup(self.descriptor))
-        return self.reader(FileBlocks(file, FileThread(self.label, grace=GRACE), seekable=False))
+        left = status.st_size - os.lseek(self.descriptor, 0, os.SEEK_CUR) if regular else None
+        return self.reader(FileBlocks(file, FileThread(self.label, grace=GRACE), seekable=False, size=left))

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from streamflow.model.errors import RecordError
 from streamflow.model.interfaces import Reader
 from streamflow.model.positions import Position
+from streamflow.model.statistics import Progress
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -28,6 +29,10 @@ log = logging.getLogger("streamflow.sources")
 
 class Pulling(Protocol[T_co]):
     """Be what makes an iterator on the thread that will use it, and closes it there."""
+
+    @property
+    def total(self) -> int | None:
+        """Return how many items there are, once `begin` was called, if that is known."""
 
     @property
     def replayable(self) -> bool:
@@ -90,6 +95,10 @@ class ThreadReader(Reader[T]):
     def position(self) -> Position:
         """Return the ordinal of the next item."""
         return Position(self._label, index=self._index)
+
+    def progress(self) -> Progress:
+        """Return the items given, of as many as there were at the beginning."""
+        return Progress(done=self._index, total=self._pulling.total, unit="items")
 
     async def seek(self, position: Position) -> None:
         """Have the thread drop the items before `position.index` first."""

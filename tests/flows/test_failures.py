@@ -149,6 +149,8 @@ def test_a_sink_that_raises_fails_with_a_note(error: type[BaseException], asynch
             await handle.wait()
         assert any("item 5 of its input" in note for note in caught.value.__notes__)
         assert handle.report is not None
+        assert "item 5 of its input" in (handle.report.error or "")
+        assert handle.report.error in str(handle.report).replace("\n    ", "\n")
         check_books(handle.report.statistics)
 
     run(main)

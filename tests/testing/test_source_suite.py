@@ -12,6 +12,7 @@ import pytest
 from streamflow.model.errors import RecordError
 from streamflow.model.interfaces import Block, PullReader, Reader, Source
 from streamflow.model.positions import Position
+from streamflow.model.statistics import Progress
 from streamflow.testing import FaultySource, SourceSuite
 
 ITEMS = [*range(10), None, "last"]
@@ -213,6 +214,14 @@ class BrokenReader(Reader[int]):
             self._next += 1
         return at
 
+    def progress(self) -> Progress:
+        if self._defect == "goes back":
+            return Progress(done=10 - self._next, unit="items")
+        at = Progress(done=self._next + (self._defect == "is beyond its end"), total=10, unit="items")
+        if self._defect == "moves when asked how far":
+            self._next += 1
+        return at
+
     async def seek(self, position: Position) -> None:
         if position.index is None:
             raise RecordError("no index")
@@ -247,6 +256,9 @@ def test_the_broken_source_is_sound_without_a_defect(failing: Callable[[Any], di
         ("goes on after the end", "test_it_ends_with_none_and_stays_ended"),
         ("waits to fill", "test_it_hands_on_what_is_there"),
         ("position moves", "test_asking_for_the_position_changes_nothing"),
+        ("goes back", "test_how_far_it_is_never_goes_back_nor_beyond_the_end"),
+        ("is beyond its end", "test_how_far_it_is_never_goes_back_nor_beyond_the_end"),
+        ("moves when asked how far", "test_how_far_it_is_never_goes_back_nor_beyond_the_end"),
         ("seeks one too far", "test_it_goes_on_from_any_position"),
         ("seeks though not replayable", "test_what_cannot_be_replayed_says_so"),
         ("loses items when cancelled", "test_a_cancelled_read_loses_nothing"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -166,6 +167,12 @@ class SourceStage(FusedStage):
             self.outlet.mark(probe)
         else:
             self.listener.probe_arrived(probe)
+
+    def settle_counts(self) -> None:
+        """Ask the reader how far it is, too; one that cannot even tell that is read on."""
+        with suppress(Exception):
+            self.ledger.progress = self.reader.progress()
+        super().settle_counts()
 
     def close(self) -> None:
         """Remember where the reader stands, which will be closed: a checkpoint may still ask."""

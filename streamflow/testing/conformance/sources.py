@@ -12,6 +12,7 @@ from typing import Any
 from streamflow.model.errors import RecordError
 from streamflow.model.interfaces import Block, PullReader, Reader, Source
 from streamflow.model.positions import Position
+from streamflow.model.statistics import Progress
 from streamflow.testing.cancellation import CancelPoint
 from streamflow.testing.conformance.suite import (
     Suite,
@@ -122,6 +123,26 @@ class SourceSuite(Suite):
                 return found
 
         require_equal(self.run(main), self.expected(), "items, with position() asked between the reads")
+
+    def test_how_far_it_is_never_goes_back_nor_beyond_the_end(self) -> None:
+        """Ask for the progress twice before each read and after the last."""
+
+        async def main() -> list[Any]:
+            async with self._opened() as (source, reader):
+                found: list[Any] = []
+                before = Progress(done=0)
+                while True:
+                    first, told = reader.progress(), reader.progress()
+                    require(first is None or isinstance(first, Progress), f"progress() gave {first!r}")
+                    if first is not None and told is not None:
+                        require(before.done <= first.done <= told.done, f"it went back: {before}, {first}, {told}")
+                        require(told.total is None or told.done <= told.total, f"it is beyond its end: {told}")
+                        before = told
+                    if len(found) >= len(self.expected()) or (batch := await self._once(reader, 2)) is None:
+                        return found
+                    found += unpack(source, batch)
+
+        require_equal(self.run(main), self.expected(), "items, with progress() asked between the reads")
 
     def test_it_goes_on_from_any_position(self) -> None:
         """Seek to every place between reads, and within blocks."""
