@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["missing", "file", "directory", "pipe", "special"]
+
+
+class Status(NamedTuple):
+    """Say which file it is, what kind, how long, and when it was last written to, in nanoseconds."""
+
+    device: int
+    inode: int
+    kind: Kind
+    size: int
+    written: int
 
 
 class InputFile(ABC):
@@ -18,6 +28,10 @@ class InputFile(ABC):
     @abstractmethod
     def seek(self, offset: int) -> None:
         """Go on at byte `offset`."""
+
+    def status(self) -> Status:
+        """Look at the open file, whatever its name is by now."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be followed")
 
     @abstractmethod
     def close(self) -> None:
@@ -59,6 +73,14 @@ class FileSystem(ABC):
     @abstractmethod
     def resolve(self, path: str) -> str:
         """Return `path` with symbolic links followed, so that renaming onto it keeps them."""
+
+    def status(self, path: str) -> Status | None:
+        """Look at the file at `path`, behind symbolic links; None if there is none."""
+        raise NotImplementedError(f"{type(self).__name__} has no files that can be followed")
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder, in no order; none if there is no such folder."""
+        raise NotImplementedError(f"{type(self).__name__} has no files that can be followed")
 
     @abstractmethod
     def open_to_read(self, path: str) -> InputFile:
