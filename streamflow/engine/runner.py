@@ -430,6 +430,10 @@ class Run:
         _log.warning("stage %s held the event loop for %.0f ms: %s", stage, seconds * 1e3, advice)
         self._tell(events.LoopHeld(stage=stage, seconds=seconds, advice=advice))
 
+    def source_tells(self, event: events.Event) -> None:
+        """Pass on what a source says."""
+        self._tell(event)
+
     def _tell(self, event: events.Event) -> None:
         if self._on_event is None:
             return

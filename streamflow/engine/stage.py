@@ -14,6 +14,7 @@ from streamflow.engine.plan import PlannedStage
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch
+from streamflow.model.events import Event
 from streamflow.model.failures import DeadLetter
 from streamflow.model.markers import Barrier, Commit, EndOfStream, LatencyProbe, Marker
 from streamflow.model.policies import DeadLetters
@@ -33,6 +34,9 @@ class Listener(Protocol):
 
     def loop_held(self, stage: str, seconds: float, advice: str) -> None:
         """Take note that a user's function held the loop for too long."""
+
+    def source_tells(self, event: Event) -> None:
+        """Take note of what a source says has happened to it."""
 
 
 class Stage(ABC):

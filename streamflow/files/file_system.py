@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["missing", "file", "directory", "pipe", "special"]
+
+
+class Status(NamedTuple):
+    """Say which file it is, what kind, how long, and when it was last written to, in nanoseconds."""
+
+    device: int
+    inode: int
+    kind: Kind
+    size: int
+    written: int
 
 
 class InputFile(ABC):
@@ -22,6 +32,10 @@ class InputFile(ABC):
     def stored(self, offset: int) -> int:
         """Return how many bytes of the file the first `offset` bytes of its content take; any thread may ask."""
         return offset
+
+    def status(self) -> Status:
+        """Look at the open file, whatever its name is by now."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be followed")
 
     @abstractmethod
     def close(self) -> None:
@@ -67,6 +81,14 @@ class FileSystem(ABC):
     @abstractmethod
     def resolve(self, path: str) -> str:
         """Return `path` with symbolic links followed, so that renaming onto it keeps them."""
+
+    def status(self, path: str) -> Status | None:
+        """Look at the file at `path`, behind symbolic links; None if there is none."""
+        raise NotImplementedError(f"{type(self).__name__} has no files that can be followed")
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder, in no order; none if there is no such folder."""
+        raise NotImplementedError(f"{type(self).__name__} has no files that can be followed")
 
     @abstractmethod
     def open_to_read(self, path: str) -> InputFile:

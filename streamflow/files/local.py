@@ -9,7 +9,7 @@ import select
 import stat
 from contextlib import suppress
 
-from streamflow.files.file_system import FileSystem, InputFile, Kind, OutputFile
+from streamflow.files.file_system import FileSystem, InputFile, Kind, OutputFile, Status
 
 
 class LocalInput(InputFile):
@@ -25,6 +25,10 @@ class LocalInput(InputFile):
     def seek(self, offset: int) -> None:
         """Move to `offset`."""
         self._file.seek(offset)
+
+    def status(self) -> Status:
+        """Ask by the descriptor."""
+        return _status(os.fstat(self._file.fileno()))
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -109,15 +113,22 @@ class LocalFiles(FileSystem):
 
     def kind(self, path: str) -> Kind:
         """Look at `path` with one call of the system."""
+        status = self.status(path)
+        return "missing" if status is None else status.kind
+
+    def status(self, path: str) -> Status | None:
+        """Look at `path` with one call of the system."""
         try:
-            mode = os.stat(path).st_mode
+            return _status(os.stat(path))
         except (FileNotFoundError, NotADirectoryError):
-            return "missing"
-        if stat.S_ISDIR(mode):
-            return "directory"
-        if stat.S_ISFIFO(mode):
-            return "pipe"
-        return "file" if stat.S_ISREG(mode) else "special"
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        """List the folder."""
+        try:
+            return os.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def size(self, path: str) -> int | None:
         """Look at `path` with one call of the system."""
@@ -192,6 +203,18 @@ class LocalFiles(FileSystem):
 _BINARY = getattr(os, "O_BINARY", 0)
 
 LOCAL = LocalFiles()
+
+
+def _status(found: os.stat_result) -> Status:
+    return Status(found.st_dev, found.st_ino, _kind(found.st_mode), found.st_size, found.st_mtime_ns)
+
+
+def _kind(mode: int) -> Kind:
+    if stat.S_ISDIR(mode):
+        return "directory"
+    if stat.S_ISFIFO(mode):
+        return "pipe"
+    return "file" if stat.S_ISREG(mode) else "special"
 
 
 def _sync_directory(path: str) -> None:

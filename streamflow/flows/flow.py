@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from streamflow.flows.resolve import as_sink, as_source
+from streamflow.flows.resolve import Follow, as_followed, as_sink, as_source
 from streamflow.flows.runnable import Runnable
 from streamflow.model.arguments import seconds_of, whole_number
 from streamflow.model.errors import FlowError
@@ -541,11 +541,14 @@ class _Truth:
         return result if isawaitable(result) else bool(result)
 
 
-def flow(source: object) -> Flow[Any]:
-    """Begin a flow at `source`: a path, an iterable, an async iterable, a function that returns one, or a Source."""
+def flow(source: object, *, follow: Follow = False) -> Flow[Any]:
+    """Begin a flow at `source`: a path, an iterable, an async iterable, a function that returns one, or a Source.
+
+    With `follow`, a file of lines is read on as it grows, for ever: see `streamflow.sources.JsonLines`.
+    """
     if isinstance(source, Flow):
         raise FlowError("flow(flow): this is a Flow already; go on with its methods")
-    return Flow(Part(as_source(source)))
+    return Flow(Part(as_followed(source, follow) if follow else as_source(source)))
 
 
 def _add_one(count: int, _: object) -> int:

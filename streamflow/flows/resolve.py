@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import AsyncIterable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Sink, Source
 from streamflow.model.policies import DeadLetters
+
+Follow = bool | Literal["notify", "poll"]
 
 
 def as_source(source: object) -> Source[Any]:
@@ -36,6 +39,15 @@ def as_source(source: object) -> Source[Any]:
         f"flow({source!r}): cannot take items from {type(source).__name__}; give a path, an iterable, an async "
         f"iterable, a function that returns one, or a Source"
     )
+
+
+def as_followed(source: object, follow: Follow) -> Source[Any]:
+    """Return the Source that `source` means, followed as it grows; raise FlowError if that cannot be."""
+    found = as_source(source)
+    if hasattr(found, "follow"):
+        return dataclasses.replace(found, follow=follow)  # type: ignore[type-var]  # what has such a field is one
+    endless = "" if found.bounded else ", and this one never ends by itself: leave follow out"
+    raise FlowError(f"flow({source!r}, follow={follow!r}): only a file of lines can be followed{endless}")
 
 
 def _from_factory(factory: Any) -> Source[Any]:

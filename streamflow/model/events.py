@@ -71,3 +71,16 @@ class CheckpointCommitted(Event):
     """Every stage has delivered its part of checkpoint `epoch`, and the sinks have committed."""
 
     epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChanged(Event):
+    """The file that a source follows became another; `change` is one word, `detail` a sentence.
+
+    `missing`: nothing bears the name. `rotated`: the next file is read. `truncated`: it is read from its beginning
+    again. `unreadable`: the next file cannot be opened yet. `late`: lines came to a file that had been left.
+    """
+
+    source: str
+    change: str
+    detail: str

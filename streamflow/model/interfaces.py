@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from streamflow.model.errors import RecordError
+from streamflow.model.events import Event
 from streamflow.model.policies import FAIL, ErrorPolicy, Retry
 from streamflow.model.positions import Position
 from streamflow.model.statistics import Progress
@@ -62,6 +63,9 @@ class Block(ABC):
 
 class Reader(ABC, Generic[T_co]):
     """Read one source, live. A reader belongs to one run; its methods are never called concurrently."""
+
+    #: What a reader calls with an event that whoever runs the flow may want to know of; set by the engine.
+    tell: Callable[[Event], None] | None = None
 
     @abstractmethod
     async def read(self, limit: int) -> Sequence[T_co] | Block | None:

@@ -9,17 +9,32 @@ from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
+class FileMark:
+    """Tell a file from others that bear its name before or after it, or its inode after it.
+
+    `digest` is that of its first `length` bytes.
+    """
+
+    device: int
+    inode: int
+    length: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """Name the place of one item in its source.
 
     `source` is a path or the source's name; `index` its ordinal from 0 where the source counts items;
-    `line` (from 1) and `offset` (bytes from the start of the decoded stream) where it is a file.
+    `line` (from 1) and `offset` (bytes from the start of the decoded stream) where it is a file; `file` says
+    which one where several bear the name in turn.
     """
 
     source: str
     index: int | None = None
     line: int | None = None
     offset: int | None = None
+    file: FileMark | None = None
 
     def __str__(self) -> str:
         parts = [self.source]

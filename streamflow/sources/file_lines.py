@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 from streamflow.files.compression import CompressedInput, Compression, Method, method_of
 from streamflow.files.file_system import FileSystem, InputFile
 from streamflow.files.local import LOCAL
+from streamflow.files.noticing import require_watchfiles
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Reader
 from streamflow.model.statistics import Progress
+from streamflow.sources.following import Follow, follow
 from streamflow.sources.lines import Blocks, LineReader, LineSource
 from streamflow.sources.many_files import ManyFiles
 from streamflow.sources.pipes import PipeBlocks
@@ -38,6 +40,11 @@ class FileLines(LineSource[T]):
     Several files are read one after the other, those of a pattern in the order of their names; what appears later is
     not seen. `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz). Offsets are
     those of the content.
+
+    With `follow` it is one file that never ends: what is appended is read as it comes, through rotation (the file that
+    is renamed away is read to its end, then the next one), truncation, deletion and recreation; it need not be there
+    yet. `True` has the system say when there is something if watchfiles is installed, `notify` insists on that, `poll`
+    looks now and then (for folders of other machines).
     """
 
     guarantee = "read again from any position"
@@ -45,6 +52,7 @@ class FileLines(LineSource[T]):
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     _: KW_ONLY
     compression: Compression = "auto"
+    follow: Follow = False
     files: FileSystem = field(default=LOCAL, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +63,29 @@ class FileLines(LineSource[T]):
         object.__setattr__(self, "path", paths if isinstance(self.path, (list, tuple)) else paths[0])
         for path in paths:
             method_of(path, self.compression)  # a method that there is not is told now
+        if self.follow not in (True, False, "notify", "poll"):
+            raise FlowError(f"{type(self).__name__}(follow={self.follow!r}): expected True, 'notify', 'poll' or False")
+        if self.follow:
+            self._refuse_what_cannot_be_followed()
+
+    def _refuse_what_cannot_be_followed(self) -> None:
+        paths, what = _listed(self.path), f"{type(self).__name__}({self.label!r}, follow={self.follow!r})"
+        if len(paths) > 1 or (has_magic(paths[0]) and self.files.kind(paths[0]) == "missing"):
+            raise FlowError(f"{what}: one file can be followed; give each a source of its own, and sf.merge(...) them")
+        if method_of(paths[0], self.compression) is not None:
+            raise FlowError(f"{what}: a compressed file cannot be followed; follow the one that is written to")
+        kind = self.files.kind(paths[0])
+        if kind == "pipe":
+            raise FlowError(f"{what}: a named pipe gives what is written to it as it comes; leave follow out")
+        if kind not in ("file", "missing"):
+            raise FlowError(f"{what}: this is a {_SPOKEN[kind]}; only a file can be followed")
+        if self.follow == "notify":
+            require_watchfiles()
+
+    @property
+    def bounded(self) -> bool:
+        """Tell that a file ends, unless it is followed."""
+        return not self.follow
 
     @property
     def replayable(self) -> bool:
@@ -76,6 +107,8 @@ class FileLines(LineSource[T]):
     async def open(self) -> Reader[Any]:
         """Open the file for one run; raise an OSError that names what is wrong."""
         listed = _listed(self.path)
+        if self.follow:
+            return await follow(self, listed[0], self.files, self.follow)
         if len(listed) == 1 and not has_magic(listed[0]):
             return await self._open_one(listed[0])
         paths, sizes = await asyncio.to_thread(_matching, self.files, listed)
@@ -157,6 +190,9 @@ class FileBlocks(Blocks):
         if self._filling is not None:
             await asyncio.wait([self._filling])
             self._filling = None
+
+
+_SPOKEN = {"directory": "directory", "special": "device or a socket"}
 
 
 def _open(files: FileSystem, path: str, method: Method | None) -> tuple[InputFile | int, bool, int | None]:

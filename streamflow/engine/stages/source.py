@@ -36,6 +36,7 @@ class SourceStage(FusedStage):
     def prepare_to_read(self, reader: Reader[Any]) -> None:
         """Take the opened source."""
         self.reader = reader
+        reader.tell = self.listener.source_tells
         self.gates = 0
         self.draining = False
         self._opened = asyncio.Event()
