@@ -110,7 +110,8 @@ def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:
 
 @cli.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
-def list_parts(as_json: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Print sources and sinks as a table in Markdown.")
+def list_parts(as_json: bool, markdown: bool) -> None:
     """List what a flow can begin with, do and end in, with the options of each.
 
     \b
@@ -118,8 +119,11 @@ def list_parts(as_json: bool) -> None:
     """
     import json
 
-    from streamflow.cli.listing import listing, show
+    from streamflow.cli.listing import ends_as_markdown, listing, show
 
+    if markdown:
+        click.echo(ends_as_markdown())
+        return
     if as_json:
         click.echo(json.dumps(listing()))
         return

@@ -35,7 +35,14 @@ def listing() -> dict[str, list[dict[str, Any]]]:
 def _part(registry: Registry, name: str) -> dict[str, Any]:
     part = registry.load(name)
     options = [field.name for field in dataclasses.fields(part) if field.init and field.repr]
-    return {"name": name, "suffixes": registry.texts_of(name), "options": options, "about": _about(part)}
+    return {
+        "name": name,
+        "suffixes": registry.texts_of(name),
+        "options": options,
+        "guarantee": part.guarantee,
+        "extra": part.extra,
+        "about": _about(part),
+    }
 
 
 def _arguments(method: Any) -> list[str]:
@@ -48,6 +55,24 @@ def _about(thing: Any) -> str:
     return paragraph.split(". ")[0].rstrip(".")
 
 
+def ends_as_markdown() -> str:
+    """Return the sources and sinks as a table of the README."""
+    found = listing()
+    sources, sinks = ({part["name"]: part for part in found[kind]} for kind in ("sources", "sinks"))
+    lines = ["| name | suffixes | as a source | as a sink | extra |", "|---|---|---|---|---|"]
+    for name in sorted({**sources, **sinks}):
+        part = sources.get(name) or sinks[name]
+        texts = dict.fromkeys(text for one in (sources, sinks) for text in one.get(name, {}).get("suffixes", ()))
+        cells = [
+            f"`{name}`",
+            " ".join(f"`{text}`" for text in texts),
+            *(one[name]["guarantee"] if name in one else "" for one in (sources, sinks)),
+            f"`{part['extra']}`" if part["extra"] else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def show(console: Console) -> None:
     """Print the listing as tables."""
     from rich.markup import escape
@@ -56,11 +81,13 @@ def show(console: Console) -> None:
     for title, rows in listing().items():
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         table.add_column("name", no_wrap=True)
-        for column in ("named by", "options", "what it does")[0 if title != "operators" else 1 :]:
+        ends = title != "operators"
+        for column in ("named by", "options", "guarantee", "needs") if ends else ("options", "what it does"):
             table.add_column(column)
         for row in rows:
-            named = [" ".join(row["suffixes"])] if title != "operators" else []
-            table.add_row(*map(escape, [row["name"], *named, ", ".join(row["options"]), row["about"]]))
+            about = [row["guarantee"], row["extra"] or ""] if ends else [row["about"]]
+            named = [" ".join(row["suffixes"])] if ends else []
+            table.add_row(*map(escape, [row["name"], *named, ", ".join(row["options"]), *about]))
         console.print(table)
         console.print()
     console.print(f"Files may end in {', '.join(SUFFIXES)} as well: they are compressed then.", highlight=False)

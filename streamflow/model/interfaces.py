@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from streamflow.model.errors import RecordError
 from streamflow.model.policies import FAIL, ErrorPolicy, Retry
@@ -124,6 +124,9 @@ class Source(ABC, Generic[T_co]):
 
     #: What happens to a record that this source cannot read or decode.
     errors: ErrorPolicy = FAIL
+    #: What a run that is repeated reads, in a few words; and the extra that must be installed.
+    guarantee: ClassVar[str] = ""
+    extra: ClassVar[str | None] = None
 
     @property
     def bounded(self) -> bool:
@@ -233,6 +236,9 @@ class Sink(ABC, Generic[T_contra]):
 
     #: What happens to an item that this sink cannot encode or write.
     errors: ErrorPolicy = FAIL
+    #: What others see of the output, in a few words; and the extra that must be installed.
+    guarantee: ClassVar[str] = ""
+    extra: ClassVar[str | None] = None
     #: How often an item is written again before that; it makes the engine write one item at a time.
     retry: Retry | None = None
 

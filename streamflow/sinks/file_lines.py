@@ -28,6 +28,8 @@ class FileLines(PolicedSink[T]):
     lines at a time. `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz).
     """
 
+    guarantee = "whole or not there; in place if the flow has no end"
+
     path: str | os.PathLike[str]
     _: KW_ONLY
     compression: Compression = "auto"

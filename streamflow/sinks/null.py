@@ -13,6 +13,8 @@ from streamflow.model.interfaces import InlineWriter, Sink
 class Null(Sink[Any]):
     """Take every item and keep none: for flows that work by what their functions do, and for measuring."""
 
+    guarantee = "nothing is kept"
+
     @property
     def inline(self) -> bool:
         """Tell that its writer takes items one by one."""

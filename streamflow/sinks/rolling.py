@@ -38,6 +38,8 @@ class Rolling(PolicedSink[Any]):
     Parts that are whole stay when the run fails: a run that is repeated writes them again, under other numbers.
     """
 
+    guarantee = "whole parts, which stay when a run fails"
+
     parts: str | os.PathLike[str] | Sink[Any]
     _: KW_ONLY
     key: Callable[[Any], Any] | None = None

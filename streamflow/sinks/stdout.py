@@ -26,6 +26,8 @@ class Stdout(PolicedSink[Any]):
     Output that nobody reads any more ends the run with BrokenPipeError (`… | head`).
     """
 
+    guarantee = "line by line"
+
     format: Literal["auto", "jsonl", "text"] = "auto"
     _: KW_ONLY
     encoding: str = "utf-8"

@@ -40,6 +40,8 @@ class FileLines(LineSource[T]):
     those of the content.
     """
 
+    guarantee = "read again from any position"
+
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     _: KW_ONLY
     compression: Compression = "auto"

@@ -26,6 +26,8 @@ class Stdin(LineSource[Any]):
     open.
     """
 
+    guarantee = "read once"
+
     format: Literal["jsonl", "text"] = "jsonl"
     _: KW_ONLY
     type: Any = None

@@ -20,6 +20,8 @@ class Ticks(Source[int]):
     ones keep to the times set by the first.
     """
 
+    guarantee = "made anew"
+
     every: float
     _: KW_ONLY
     count: int | None = None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from click.testing import CliRunner
 
 import streamflow as sf
 from streamflow.cli.commands import cli
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_everything_that_can_be_named_is_listed_with_its_options() -> None:
@@ -20,6 +23,7 @@ def test_everything_that_can_be_named_is_listed_with_its_options() -> None:
     assert {"path", "header", "types", "compression", "on_error"} <= set(sources["csv"]["options"])
     assert sources["stdin"]["suffixes"] == ["-"]
     assert {one["name"] for one in listed["sinks"]} == {"csv", "jsonl", "null", "rolling", "stdout", "text"}
+    assert all(one["guarantee"] for kind in ("sources", "sinks") for one in listed[kind])
     operators = {one["name"]: one for one in listed["operators"]}
     assert {"map", "filter", "flat_map", "batch", "throttle", "buffer", "branch", "route"} <= set(operators)
     assert all(hasattr(sf.Flow, name) for name in operators)
@@ -33,3 +37,8 @@ def test_the_tables_fit_what_there_is() -> None:
     assert result.exit_code == 0, result.output
     for word in ("sources", "sinks", "operators", ".jsonl", "flat_map", ".zst"):
         assert word in result.output
+
+
+def test_the_table_of_the_readme_is_what_there_is() -> None:
+    table = CliRunner().invoke(cli, ["list", "--markdown"]).stdout
+    assert f"<!-- ends: streamflow list --markdown -->\n\n{table}\n<!-- /ends -->" in README.read_text()
