@@ -14,6 +14,8 @@ LEFT, RIGHT, TOP, BOTTOM = 72, 14, 10, 26
 MARKED = 12
 
 Point = tuple[float, float]
+#: A moment and what was seen then, or None.
+Seen = tuple[float, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,33 +24,52 @@ class Chart:
 
     title: str
     kind: Kind
-    points: Sequence[Point]
+    points: Sequence[Seen]
     elapsed: float
     #: What is said beside the title.
     note: str = ""
 
     def svg(self) -> str:
         """Return the drawing; it takes its colours from the page."""
-        marks = ticks(max((value for _, value in self.points), default=0.0), self.kind)
+        marks = ticks(max(self._values(), default=0.0), self.kind)
         top = marks[-1][0]
         right = max(self.elapsed, max((at for at, _ in self.points), default=0.0)) or 1.0
-        places = [(_x(at, right), _y(value, top)) for at, value in self.points]
-        parts = [*_rows(marks, top), *_columns(right), *_line(places)]
-        if not places:
+        parts = [*_rows(marks, top), *_columns(right)]
+        for stretch in unbroken(self.points):
+            parts += _line([(_x(at, right), _y(value, top)) for at, value in stretch], len(self.points) <= MARKED)
+        if not self._values():
             parts.append(element("text", "nothing was measured", class_="empty", x=WIDTH / 2, y=HEIGHT / 2))
         return element("svg", "".join(parts), viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=self.described())
 
     def described(self) -> str:
         """Say in words what is drawn, for who cannot see it."""
-        values = [value for _, value in self.points]
+        values = self._values()
         if not values:
             return f"{self.title}: nothing was measured"
         return f"{self.title}: at most {written(max(values), self.kind)}, {written(values[-1], self.kind)} at the end"
+
+    def _values(self) -> list[float]:
+        return [value for _, value in self.points if value is not None]
 
     def figure(self) -> str:
         """Return the drawing with its title above it."""
         note = element("span", text(self.note)) if self.note else ""
         return element("figure", element("figcaption", element("b", text(self.title)) + note) + self.svg())
+
+
+def unbroken(points: Sequence[Seen]) -> list[list[Point]]:
+    """Return the stretches in which something was seen at every moment.
+
+    >>> unbroken([(0.0, 1.0), (1.0, None), (2.0, 3.0), (3.0, 4.0)])
+    [[(0.0, 1.0)], [(2.0, 3.0), (3.0, 4.0)]]
+    """
+    found: list[list[Point]] = [[]]
+    for at, value in points:
+        if value is not None:
+            found[-1].append((at, value))
+        elif found[-1]:
+            found.append([])
+    return [stretch for stretch in found if stretch]
 
 
 def _x(at: float, right: float) -> float:
@@ -81,15 +102,13 @@ def _columns(right: float) -> list[str]:
     return parts
 
 
-def _line(places: Sequence[Point]) -> list[str]:
-    if not places:
-        return []
+def _line(places: Sequence[Point], marked: bool) -> list[str]:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     base = HEIGHT - BOTTOM
     parts = []
     if len(places) > 1:
         area = f"{places[0][0]:.1f},{base} {path} {places[-1][0]:.1f},{base}"
         parts = [element("polygon", class_="area", points=area), element("polyline", class_="line", points=path)]
-    if len(places) <= MARKED:
-        parts += [element("circle", class_="mark", cx=x, cy=y, r=2.5) for x, y in places]
+    if marked or len(places) == 1:
+        parts += [element("circle", class_="mark", cx=x, cy=y, r=2.5 if marked else 1.5) for x, y in places]
     return parts

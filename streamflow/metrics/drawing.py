@@ -11,6 +11,8 @@ from streamflow.metrics.units import share, written
 from streamflow.model.statistics import EdgeStatistics, RunStatistics, StageStatistics
 
 COLUMN, BOX, HEIGHT, GAP, EDGE = 340, 312, 92, 62, 8
+#: How small a wide drawing may get before it is scrolled.
+SHRUNK = 0.75
 #: Characters that fit a line of a box, and the lines that its name may take.
 LINE, LINES = 38, 2
 #: Stages from which on a drawing shows nothing any more.
@@ -38,7 +40,7 @@ def drawing(statistics: RunStatistics) -> str:
         class_="plan",
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         width=f"{width:.0f}",
-        height=f"{height:.0f}",
+        style=f"min-width: {SHRUNK * width:.0f}px",
         role="img",
         aria_label="The plan: " + ", ".join(edge.name for edge in edges or stages),
     )
@@ -147,19 +149,27 @@ def _way(way: Sequence[Point], full: float) -> str:
 
 
 def _label(edge: EdgeStatistics, way: Sequence[Point], edges: Sequence[EdgeStatistics], elapsed: float) -> str:
-    """Return what went over the edge, at the end that it shares with no other, on the side from which it bends away."""
+    """Return what went over the edge, where no other one is: beside a box that it passes, or at one of its ends."""
+    full = share(edge.blocked, elapsed)
+    words = [f"{written(edge.sent, 'items')} items"] + [f"full {100 * full:.0f} %"] * (full >= 0.005)
+    if len(way) > 2:
+        x, y = way[1][0] + 9, (way[1][1] + way[2][1]) / 2 + 4
+        lines = [element("text", text(word), class_="label", x=x, y=y + 15 * k) for k, word in enumerate(words)]
+        return element("g", element("title", text(edge.name)) + "".join(lines))
+    x, y, before = _beside(edge, way, edges)
+    label = element("title", text(edge.name)) + text(", ".join(words))
+    return element("text", label, class_="label up" if before else "label", x=x - 9 if before else x + 9, y=y + 4)
+
+
+def _beside(edge: EdgeStatistics, way: Sequence[Point], edges: Sequence[EdgeStatistics]) -> tuple[float, float, bool]:
+    """Return where the label of an edge stands, and whether it stands before this place: away from the bend."""
     many_out = sum(other.producer == edge.producer for other in edges) > 1
     many_in = sum(other.consumer == edge.consumer for other in edges) > 1
-    (x, y), (to, down) = way[-2:] if many_out else way[:2]
+    (x, y), (to, down) = way
     if many_out and not many_in:
-        x, y, before = to, y + 0.72 * (down - y), to < x
-    elif many_in and not many_out:
-        y, before = y + 0.28 * (down - y), to > x
-    else:
-        # Edges that cross each other have their labels at different heights.
-        at = 0.33 if to > x + 40 else 0.67 if to < x - 40 else 0.5
-        x, y, before = x + (to - x) * (at + (at - 0.5)), y + (down - y) * at, to < x - 40
-    full = share(edge.blocked, elapsed)
-    said = f"{written(edge.sent, 'items')} items" + (f", full {100 * full:.0f} %" if full >= 0.005 else "")
-    label = element("title", text(edge.name)) + text(said)
-    return element("text", label, class_="label up" if before else "label", x=x - 9 if before else x + 9, y=y + 4)
+        return to, y + 0.72 * (down - y), to < x
+    if many_in and not many_out:
+        return x, y + 0.28 * (down - y), to > x
+    # Edges that cross each other have their labels at different heights.
+    at = 0.33 if to > x + 40 else 0.67 if to < x - 40 else 0.5
+    return x + (to - x) * (2 * at - 0.5), y + (down - y) * at, to < x - 40

@@ -21,7 +21,7 @@ class Layout:
     rows: int
 
 
-def laid_out(names: Sequence[str], edges: Sequence[Edge], *, passing: float = 0.3) -> Layout:
+def laid_out(names: Sequence[str], edges: Sequence[Edge], *, passing: float = 0.45) -> Layout:
     """Place boxes of width 1 below those that feed them; an edge that passes a row takes `passing` of a box there."""
     row = rows_of(names, edges)
     levels: list[list[Place]] = [[] for _ in range(max(row.values(), default=-1) + 1)]

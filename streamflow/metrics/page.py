@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from streamflow.metrics.chart import Chart, Point
+from streamflow.metrics.chart import Chart, Point, Seen
 from streamflow.metrics.drawing import drawing
 from streamflow.metrics.markup import element, shortened, text
 from streamflow.metrics.style import STYLE
@@ -112,13 +112,13 @@ def _over_time(statistics: RunStatistics) -> str:
 def charts(statistics: RunStatistics) -> list[Chart]:
     """Return what is drawn over the time of the run."""
     history = statistics.history
-    drawn: list[tuple[str, Kind, list[Point], str]] = [
+    drawn: list[tuple[str, Kind, Sequence[Seen], str]] = [
         ("Throughput", "items/s", steps([(one.at, one.received) for one in history]), "items in per second")
     ]
     if statistics.bytes_in:
         drawn.append(("Read", "bytes/s", steps([(one.at, one.bytes_read) for one in history]), "bytes per second"))
-    latencies = [(one.at, one.latency) for one in history if one.latency is not None]
-    if latencies:
+    if statistics.latency.count:
+        latencies = [(one.at, one.latency) for one in history]
         drawn.append(("Latency", "seconds", latencies, _quantiles(statistics.latency)))
     if statistics.edges:
         drawn.append(("Queue depth", "items", [(one.at, one.queued) for one in history], "items on all edges"))

@@ -45,7 +45,7 @@ rect.starved { fill: var(--starved); }
 .keys { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0 0 10px; color: var(--soft); font-size: 13px; }
 .keys i { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 6px; }
 i.busy { background: var(--busy); } i.blocked { background: var(--blocked); } i.starved { background: var(--starved); }
-.wide { overflow-x: auto; margin-bottom: 10px; } .plan { display: block; }
+.wide { overflow-x: auto; margin-bottom: 10px; } .plan { display: block; max-width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 8px; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap; }
 th:first-child { text-align: left; white-space: normal; min-width: 200px; overflow-wrap: anywhere; font-weight: 600; }

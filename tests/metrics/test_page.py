@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamflow.metrics.chart import unbroken
 from streamflow.metrics.drawing import LINE, LINES, MOST, drawing, shares_of, wrapped
 from streamflow.metrics.markup import element
 from streamflow.metrics.page import charts, steps
@@ -156,7 +157,9 @@ def test_rates_add_up_to_what_was_counted(growth: list[tuple[float, int]]) -> No
 @given(st.lists(st.floats(0, 1e12), min_size=2, max_size=20))
 def test_every_line_stays_within_its_frame(values: list[float]) -> None:
     history = tuple(sample(float(n), rss=int(value), latency=value) for n, value in enumerate(values))
-    statistics = RunStatistics(state="finished", elapsed=float(len(values)), stages=(), edges=(), history=history)
+    statistics = RunStatistics(
+        state="finished", elapsed=float(len(values)), stages=(), edges=(), history=history, latency=Latency(count=1)
+    )
     for one in charts(statistics):
         root = ElementTree.fromstring(one.svg())
         for line in root.iter("polyline"):
@@ -186,3 +189,14 @@ def test_the_parts_of_a_bar_fit_into_it(busy: float, blocked: float, starved: fl
 
 def test_an_element_escapes_its_attributes() -> None:
     assert element("a", class_='"><b>') == '<a class="&quot;&gt;&lt;b&gt;"/>'
+
+
+def test_a_line_is_broken_where_nothing_was_seen() -> None:
+    assert unbroken([]) == unbroken([(1.0, None)]) == []
+    assert unbroken([(0.0, 1.0), (1.0, None), (2.0, 3.0), (3.0, 4.0)]) == [[(0.0, 1.0)], [(2.0, 3.0), (3.0, 4.0)]]
+    gap = tuple(sample(float(n), latency=None if 4 <= n < 7 else 0.1) for n in range(20))
+    statistics = RunStatistics(
+        state="finished", elapsed=20.0, stages=(), edges=(), history=gap, latency=Latency(count=17, p50=0.1)
+    )
+    [latency] = [one for one in charts(statistics) if one.title == "Latency"]
+    assert len(list(ElementTree.fromstring(latency.svg()).iter("polyline"))) == 2
