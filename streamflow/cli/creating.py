@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
@@ -33,4 +34,4 @@ def create(folder: Path) -> None:
     click.echo(f"{folder}/")
     for name, what in FILES.items():
         click.echo(f"  {name:14} {what}")
-    click.echo(f"\nNext: cd {folder} && streamflow run flow.py && streamflow test")
+    click.echo(f"\nNext: cd {shlex.quote(str(folder))} && streamflow run flow.py && streamflow test")

@@ -64,7 +64,7 @@ def letters(path: str) -> Iterator[Letter]:
         for number, letter in enumerate(flow(JsonLines(path, type=Letter)), 2):  # noqa: B007 - of the one after it
             yield letter
     except ValueError as error:
-        raise RecordError(f"{path}, line {number:,} is no dead letter: {error}") from error
+        raise RecordError(f"{path}, line {number:,} is no dead letter: {error}") from None
 
 
 def list_letters(path: str, *, as_json: bool) -> None:
