@@ -32,8 +32,10 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
         explain(error, console, options["show_traceback"])
         return exit_code(error) if reference is not None else USAGE
     note = kept.note if kept is not None else None
-    report, code = perform(runnable, console, show_traceback=options["show_traceback"], on_event=note)
-    unkept = _keep(kept, console)
+    try:
+        report, code = perform(runnable, console, show_traceback=options["show_traceback"], on_event=note)
+    finally:
+        unkept = _keep(kept, console)
     code = code or unkept
     if report is None:
         return code

@@ -28,6 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "def fails(n):\n"
         "    if n == 3: raise ValueError('no <b>three</b> \\udc80')\n"
         "    return n\n"
+        "def exits(n): sys.exit('enough')\n"
         "async def hangs(n):\n"
         "    print('begun', file=sys.stderr, flush=True)\n"
         "    await asyncio.Event().wait()\n"
@@ -103,6 +104,13 @@ def test_one_whose_input_is_missing_does_so_too(folder: Path) -> None:
     kept = json.loads((folder / "kept.json").read_text())
     assert kept["state"] == "failed"
     assert "did you mean 'in.jsonl'?" in kept["error"]
+
+
+def test_one_whose_function_ends_the_process_does_so_too(folder: Path) -> None:
+    assert invoke("--map", "reportsteps:exits", "--report", "kept.json").exit_code == 1
+    kept = json.loads((folder / "kept.json").read_text())
+    assert kept["state"] == "failed"
+    assert "SystemExit: enough" in kept["error"]
 
 
 def test_one_that_was_cancelled_does_so_too(folder: Path) -> None:
