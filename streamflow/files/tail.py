@@ -25,7 +25,7 @@ from streamflow.model.positions import FileMark
 
 #: Bytes before the offset that must be what was read there.
 BEFORE = 64
-#: How often a folder is listed until it is the same twice: a listing may miss a file that is renamed meanwhile.
+#: How often a folder is looked through until it is the same before and after: what is renamed meanwhile may be missed.
 LISTINGS = 10
 #: Seconds until a file is looked for again that was renamed while it was opened.
 AGAIN = 0.01
@@ -252,12 +252,13 @@ class Tail:
     def _beside(self) -> tuple[Seen, ...]:
         """Return what bore the name before and bears another now, the oldest first."""
         folder, followed = os.path.split(self._files.resolve(self._path))
-        before, listing = None, self._listing(folder, followed)
+        listing = self._listing(folder, followed)
         for _ in range(LISTINGS):
-            before, listing = listing, self._listing(folder, followed)
+            before = listing
+            found = {one.identity: one for path in before if (one := self._seen(path)) is not None}
+            listing = self._listing(folder, followed)
             if before == listing:
                 break
-        found = {one.identity: one for path in listing if (one := self._seen(path)) is not None}
         self._look_for_late_lines(found)
         return tuple(found.values())
 

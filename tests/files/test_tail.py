@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -14,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from streamflow.files.file_system import FileSystem, InputFile, Kind, OutputFile, Status
 from streamflow.files.tail import Tail
 from streamflow.files.tail_state import LINGER
-from streamflow.model.errors import FlowError, RecordError
 
 PATH = "/logs/app.log"
 #: Each line consists of a byte of its own, so that one byte tells whose it is.
@@ -32,7 +30,7 @@ class Node:
 
 
 class Disk(FileSystem):
-    """Hold files in memory. A free inode is given away again at once, as ext4 does; the clock of `written` is coarse."""
+    """Hold files in memory. A free inode is given away again at once, as ext4 does; the clock is coarse."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
