@@ -60,6 +60,8 @@ def _plural(word: str, things: Sequence[object]) -> str:
 
 def _kind(stage: PlannedStage) -> str:
     operator = stage.operator
+    if stage.source is not None and not stage.source.bounded:
+        return f"{stage.kind}, endless"
     if stage.kind == "concurrent":
         concurrency = getattr(operator, "concurrency", 1)
         order = "ordered" if getattr(operator, "ordered", True) else "unordered"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamflow.files.file_system import FileSystem, InputFile
 from streamflow.files.tail_state import (
@@ -25,7 +25,7 @@ from streamflow.model.positions import FileMark
 
 #: Bytes before the offset that must be what was read there.
 BEFORE = 64
-#: How often a folder is listed until it is the same twice: a listing may miss a file that is renamed meanwhile.
+#: How often a folder is looked through until it is the same before and after: what is renamed meanwhile may be missed.
 LISTINGS = 10
 #: Seconds until a file is looked for again that was renamed while it was opened.
 AGAIN = 0.01
@@ -74,7 +74,7 @@ class Tail:
         if self._files.kind(folder) != "directory":
             self._files.open_to_read(self._path)  # its error says what is missing, and what is near
         there = self._there()
-        self._state.passes(self._beside(there))
+        self._state.passes(one for one in self._beside() if there is None or one.identity != there.identity)
         self._notices.clear()  # whatever is beside it is none of ours
         if there is None:
             self._say_missing()
@@ -86,10 +86,10 @@ class Tail:
         """Read what is new into `buffer`; where there is nothing, see whether another file is to be read."""
         here = self._read(buffer)
         look = Look(now, here, None)
-        if here is None or (here.intact and not here.got):
+        if here is None or not (here.intact and here.got):
             # First the others, then the open file once more: see `Look`.
             there = self._there()
-            beside = () if self._is_open(there) else self._beside(there)
+            beside = () if self._is_open(there) else self._beside()
             look = Look(now, self._read(buffer), there, beside)
         return self._do(self._state.decide(look), look, buffer)
 
@@ -100,20 +100,37 @@ class Tail:
             self._before = (self._before + bytes(memoryview(buffer)[max(0, count - BEFORE) : count]))[-BEFORE:]
             return self._found(count=count)
         if step.kind == "again":
-            return self._begin_again()
+            copies = self._state.copies(self._beside())
+            return self._go_on_in_a_copy(copies) or self._begin_again(copies)
         if step.kind == "turn" and step.to is not None:
             return self._turn(step.to, look, buffer)
         if look.there is None:
             self._say_missing()
         return self._found(within=step.within)
 
-    def _begin_again(self) -> Found:
+    def _go_on_in_a_copy(self, copies: list[Seen]) -> Found | None:
+        """Read the rest of what was in the file before it was emptied where somebody has put it (copytruncate)."""
+        offset = self._state.offset
+        for copy in copies:
+            file = self._opened(copy)
+            if file is None:
+                continue
+            if copy.size > offset and _bytes_of(file, offset - len(self._before), len(self._before)) == self._before:
+                self._say("truncated", f"{self._path} was emptied: what was in it is read to its end in {copy.path}")
+                self.close()
+                self._file = file
+                self._state.replaced(copy)
+                return self._found(within=0.0)
+            file.close()
+        return None
+
+    def _begin_again(self, copies: list[Seen]) -> Found:
         self._say(
             "truncated",
             f"{self._path} was emptied after {self._state.offset:,} bytes: it is read from its beginning; lines that "
             f"came between the last look and that are gone",
         )
-        self._state.emptied(self._beside(self._there()))
+        self._state.emptied(copies)
         self._before = b""
         return self._found(ended=True)
 
@@ -134,7 +151,7 @@ class Tail:
         Raises RecordError if there is no such file.
         """
         there = self._there()
-        beside = self._beside(there)
+        beside = [one for one in self._beside() if there is None or one.identity != there.identity]
         candidates = [*([there] if there is not None else []), *reversed(beside)]
         found = next((one for one in candidates if _is(one, mark)), None)
         if found is None:
@@ -178,36 +195,41 @@ class Tail:
         return Here(got, intact=status.size >= self._state.offset + got and self._is_intact())
 
     def _is_intact(self) -> bool:
-        current, offset = self._state.current, self._state.offset
-        head = current.head[:offset] if current is not None else b""
-        before = self._before
-        return self._bytes(0, len(head)) == head and self._bytes(offset - len(before), len(before)) == before
+        current, before = self._state.current, self._before
+        head = current.head if current is not None else b""
+        beginning = self._bytes(0, len(head))
+        return beginning == head and self._bytes(self._state.offset - len(before), len(before)) == before
 
     def _bytes(self, offset: int, size: int) -> bytes:
         assert self._file is not None
         return _bytes_of(self._file, offset, size)
 
     def _open(self, to: Seen, beside: Iterable[Seen]) -> bool:
-        """Open `to` in place of what is open; tell whether it could be, and is still the one that was seen."""
+        """Open `to` in place of what is open; tell whether it could be."""
+        file = self._opened(to)
+        if file is None:
+            return False
+        self.close()
+        self._file = file
+        self._state.opened(replace(to, size=file.status().size, head=_bytes_of(file, 0, HEAD)), beside)
+        self._before, self._was_missing = b"", False
+        return True
+
+    def _opened(self, to: Seen) -> InputFile | None:
+        """Return `to`, open, or None if it cannot be, or is no longer the one that was seen."""
         try:
             file = self._files.open_to_read(to.path)
         except FileNotFoundError:
-            return False
+            return None
         except PermissionError as error:
             if self._file is None:
                 raise
             self._say_unreadable(to.identity, f"{error}; trying again")
-            return False
-        status = file.status()
-        if (status.device, status.inode) != to.identity:
-            file.close()
-            return False
-        self.close()
-        self._file = file
-        head = _bytes_of(file, 0, HEAD)
-        self._state.opened(Seen(to.path, to.device, to.inode, status.size, head), beside)
-        self._before, self._was_missing = b"", False
-        return True
+            return None
+        if file.status()[:2] == to.identity:
+            return file
+        file.close()
+        return None
 
     # -- the others -----------------------------------------------------------------------------------------------
 
@@ -227,22 +249,21 @@ class Tail:
             return current
         return self._seen(self._path) or Seen(self._path, status.device, status.inode, status.size, b"")
 
-    def _beside(self, there: Seen | None) -> tuple[Seen, ...]:
+    def _beside(self) -> tuple[Seen, ...]:
         """Return what bore the name before and bears another now, the oldest first."""
         folder, followed = os.path.split(self._files.resolve(self._path))
-        before, listing = None, self._listing(folder, followed)
+        listing = self._listing(folder, followed)
         for _ in range(LISTINGS):
-            before, listing = listing, self._listing(folder, followed)
+            before = listing
+            found = {one.identity: one for path in before if (one := self._seen(path)) is not None}
+            listing = self._listing(folder, followed)
             if before == listing:
                 break
-        found = {one.identity: one for path in listing if (one := self._seen(path)) is not None}
-        if there is not None:
-            found.pop(there.identity, None)
         self._look_for_late_lines(found)
         return tuple(found.values())
 
     def _listing(self, folder: str, followed: str) -> dict[str, Identity]:
-        found: list[tuple[tuple[int, int, str], str, Identity]] = []
+        found: list[tuple[tuple[int, tuple[int, ...], str], str, Identity]] = []
         for name in self._files.names(folder):
             turn, path = turn_of(name, followed), os.path.join(folder, name)
             status = self._files.status(path) if turn is not None else None

@@ -122,9 +122,10 @@ class TailState:
     def _unread(self, look: Look) -> tuple[Seen, ...]:
         """Return the files that come after the one that is open, if there is anything in them."""
         open_one = self.current.identity if self.current is not None else None
-        there = [look.there] if look.there is not None else []
-        others = {open_one, *(one.identity for one in there)}
-        rotated = [one for one in look.rotated if one.identity not in others and not self.knows(one)]
+        rotated = [one for one in look.rotated if one.identity != open_one and not self.knows(one)]
+        # What bore the name, and was beside it a moment later, has its place among the rotated ones by now.
+        gone = {one.identity for one in look.rotated}
+        there = [look.there] if look.there is not None and look.there.identity not in gone else []
         return tuple(one for one in (*rotated, *there) if one.size)
 
     def knows(self, seen: Seen) -> bool:
@@ -156,13 +157,26 @@ class TailState:
             self.current = Seen(current.path, current.device, current.inode, current.size, head)
         self.offset += count
 
-    def emptied(self, beside: Iterable[Seen]) -> None:
-        """Take note that the file was emptied: what is `beside` it are copies of what was in it."""
+    def copies(self, beside: Iterable[Seen]) -> list[Seen]:
+        """Return the files that begin as the one did that is open, and was emptied."""
+        assert self.current is not None
+        mark = mark_of(self.current)
+        return [one for one in beside if one.identity != self.current.identity and has_mark(one, mark)]
+
+    def emptied(self, copies: Iterable[Seen]) -> None:
+        """Take note that the file was emptied, which begins anew; what is in `copies` was read."""
         current = self.current
         assert current is not None
-        self.passes(beside)
+        self.passes(copies)
         self.current = Seen(current.path, current.device, current.inode, 0, b"")
         self.offset = 0
+
+    def replaced(self, copy: Seen) -> None:
+        """Take note that a copy is read on in place of the file, which was emptied and will be read anew."""
+        assert self.current is not None
+        self._passed.pop(self.current.identity, None)
+        self._followed_since.clear()
+        self.current = Seen(copy.path, copy.device, copy.inode, copy.size, self.current.head)
 
 
 def mark_of(seen: Seen) -> FileMark:
@@ -195,11 +209,17 @@ def turn_of(name: str, followed: str) -> str | None:
     return None
 
 
-def rotation_order(turn: str, written: int) -> tuple[int, int, str]:
-    """Return what sorts rotated files, the oldest first: the highest number, or the time of the last line.
+def rotation_order(turn: str, written: int) -> tuple[int, tuple[int, ...], str]:
+    """Return what sorts rotated files, the oldest first: the highest number, the earliest date.
+
+    Dates that do not begin with a year cannot be told apart so: for these it is the time of the last line.
 
     >>> sorted([".1", ".10", ".2"], key=lambda turn: rotation_order(turn, 0))
     ['.10', '.2', '.1']
+    >>> sorted(["-20261121-10", "-20261121-9", "-20251230"], key=lambda turn: rotation_order(turn, 0))
+    ['-20251230', '-20261121-9', '-20261121-10']
     """
-    number = turn[1:]
-    return (-int(number), written, turn) if number.isdecimal() and len(number) < 6 else (0, written, turn)
+    numbers = tuple(map(int, re.findall(r"\d+", turn)))
+    if turn[1:].isdecimal() and len(turn) < 6:
+        return 0, (-numbers[0],), turn
+    return 1, (numbers if re.match(r"\D*\d{4}", turn) else (written,)), turn

@@ -46,8 +46,10 @@ def as_followed(source: object, follow: Follow) -> Source[Any]:
     found = as_source(source)
     if hasattr(found, "follow"):
         return dataclasses.replace(found, follow=follow)  # type: ignore[type-var]  # what has such a field is one
-    endless = "" if found.bounded else ", and this one never ends by itself: leave follow out"
-    raise FlowError(f"flow({source!r}, follow={follow!r}): only a file of lines can be followed{endless}")
+    raise FlowError(
+        f"flow({source!r}, follow={follow!r}): only a file of lines can be followed; leave follow out, anything else "
+        f"is read as it comes"
+    )
 
 
 def _from_factory(factory: Any) -> Source[Any]:

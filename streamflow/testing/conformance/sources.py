@@ -54,7 +54,10 @@ class SourceSuite(Suite):
 
     @abstractmethod
     def expected(self) -> list[Any]:
-        """Return what `make_source()` gives, in order; of an endless source, how it begins."""
+        """Return what `make_source()` gives, in order; of an endless source, how it begins.
+
+        An endless source that is replayable must give twice as many.
+        """
 
     def make_waiting_source(self) -> tuple[Source[Any], list[Any]]:
         """Describe a source that has some items now and gives no more for a long time; return those too."""
@@ -120,7 +123,7 @@ class SourceSuite(Suite):
                     first, second = reader.position(), reader.position()
                     require(isinstance(first, Position), f"position() gave {first!r}")
                     require_equal(second, first, "position() asked twice")
-                return found
+                return found if source.bounded else found[: len(self.expected())]
 
         require_equal(self.run(main), self.expected(), "items, with position() asked between the reads")
 
@@ -151,7 +154,8 @@ class SourceSuite(Suite):
             skip("the source is not replayable")
         for count, position in self.run(self._positions):
             found = self.run(partial(self._read_from, position))
-            require_equal(found, self.expected()[count:], f"items after seek({position})")
+            rest = self.expected()[count:]
+            require_equal(found if source.bounded else found[: len(rest)], rest, f"items after seek({position})")
 
     def test_what_cannot_be_replayed_says_so(self) -> None:
         """Seek where that is impossible."""
