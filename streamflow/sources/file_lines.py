@@ -111,7 +111,11 @@ class FileLines(LineSource[T]):
             return await follow(self, listed[0], self.files, self.follow)
         if len(listed) == 1 and not has_magic(listed[0]):
             return await self._open_one(listed[0])
-        paths, sizes = await asyncio.to_thread(_matching, self.files, listed)
+        thread = FileThread(self.label, grace=GRACE)
+        try:
+            paths, sizes = await thread.run(_matching, self.files, listed)
+        finally:
+            await thread.close()  # which waits, also if this is cancelled: a folder that is being listed is open
         if paths == listed[:1]:
             return await self._open_one(paths[0])
         return ManyFiles(paths, lambda path: replace(self, path=path), sizes)

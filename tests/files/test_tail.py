@@ -75,6 +75,9 @@ class Disk(FileSystem):
     def open_to_append(self, path: str, *, lines: bool = True) -> OutputFile:
         raise NotImplementedError
 
+    def make_directories(self, path: str) -> None:
+        raise NotImplementedError
+
     def rename(self, old: str, new: str) -> None:
         self.nodes[new] = self.nodes.pop(old)
 
