@@ -111,14 +111,23 @@ class FileLines(LineSource[T]):
             return await follow(self, listed[0], self.files, self.follow)
         if len(listed) == 1 and not has_magic(listed[0]):
             return await self._open_one(listed[0])
-        thread = FileThread(self.label, grace=GRACE)
+        looking = asyncio.create_task(self._look(listed))
         try:
-            paths, sizes = await thread.run(_matching, self.files, listed)
-        finally:
-            await thread.close()  # which waits, also if this is cancelled: a folder that is being listed is open
+            paths, sizes = await asyncio.shield(looking)
+        except asyncio.CancelledError:
+            await asyncio.wait([looking])  # a folder that is being listed is open
+            raise
         if paths == listed[:1]:
             return await self._open_one(paths[0])
         return ManyFiles(paths, lambda path: replace(self, path=path), sizes)
+
+    async def _look(self, listed: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
+        """Return the files that are meant, and their sizes."""
+        thread = FileThread(self.label, grace=GRACE)
+        try:
+            return await thread.run(_matching, self.files, listed)
+        finally:
+            await thread.close()
 
     async def _open_one(self, path: str) -> LineReader:
         thread = FileThread(path, grace=GRACE)
