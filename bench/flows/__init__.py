@@ -1,6 +1,6 @@
 """The works of the table, a file per family; peers are imported where they are called, never before."""
 
-from bench.flows import host_timer, idle_latency, import_time, ints, json_lines, memory, waits
+from bench.flows import follow, host_timer, idle_latency, import_time, ints, json_lines, memory, waits
 from bench.works import Work
 
 WORKS: dict[str, Work] = {
@@ -14,6 +14,7 @@ WORKS: dict[str, Work] = {
         json_lines.DICTS,
         json_lines.STRUCTS,
         idle_latency.WORK,
+        follow.WORK,
         host_timer.WORK,
         memory.WORK,
         import_time.WORK,
