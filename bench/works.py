@@ -17,6 +17,8 @@ METRICS = {
     "growth_mib": ("growth", "MiB"),
     "p50_us": ("p50", "µs"),
     "p99_us": ("p99", "µs"),
+    "p50_ms": ("p50", "ms"),
+    "p99_ms": ("p99", "ms"),
     "timer_p99_ms": ("timer late by p99", "ms"),
     "timer_max_ms": ("timer late by at most", "ms"),
     "hand_off_p99_ms": ("thread hand-off p99", "ms"),
@@ -90,13 +92,14 @@ ORJSON = Package("orjson", "orjson")
 MSGSPEC = Package("msgspec", "msgspec")
 ANYIO = Package("anyio", "anyio")
 UVLOOP = Package("uvloop", "uvloop")
+WATCHFILES = Package("watchfiles", "watchfiles")
 PYPELN = Package("pypeln", "pypeln")
 REACTIVEX = Package("reactivex", "reactivex")
 POLARS = Package("polars", "polars")
 DUCKDB = Package("duckdb", "duckdb")
 ZSTANDARD = Package("zstandard", "zstandard")
 PEERS = (STREAMABLE, AIOSTREAM, BYTEWAX, SPDL, PYPELN, REACTIVEX, POLARS, DUCKDB)
-ALL_PACKAGES = (STREAMFLOW, ORJSON, MSGSPEC, ANYIO, UVLOOP, ZSTANDARD, *PEERS)
+ALL_PACKAGES = (STREAMFLOW, ORJSON, MSGSPEC, ANYIO, UVLOOP, ZSTANDARD, WATCHFILES, *PEERS)
 
 
 @dataclass(frozen=True, slots=True)

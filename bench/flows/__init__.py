@@ -3,6 +3,7 @@
 from bench.flows import (
     compressed,
     csv_rows,
+    follow,
     host_timer,
     idle_latency,
     import_time,
@@ -27,6 +28,7 @@ WORKS: dict[str, Work] = {
         csv_rows.WORK,
         compressed.WORK,
         idle_latency.WORK,
+        follow.WORK,
         host_timer.WORK,
         memory.WORK,
         import_time.WORK,

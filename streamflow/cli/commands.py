@@ -78,6 +78,7 @@ class StepsCommand(click.Command):
     "source",
     help="A path (.jsonl, .csv, .tsv, .txt, .log; also .gz, .xz, .zst), or - for JSON Lines on stdin.",
 )
+@click.option("--follow", is_flag=True, help="Read the file of --from (or FLOW) on as it grows, until Ctrl-C.")
 @click.option("--to", "sink", help="A path, or - for stdout (the default).")
 @click.option("--map", "map_", multiple=True, metavar="MODULE:FUNCTION", help="Replace each item. Repeatable.")
 @click.option("--filter", "filter_", multiple=True, metavar="MODULE:FUNCTION", help="Keep some items. Repeatable.")
@@ -99,6 +100,7 @@ def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:
     Examples: streamflow run events.toml
               streamflow run app:flow
               streamflow run --from in.jsonl --filter steps:is_valid --map steps:enrich --to out.jsonl
+              streamflow run app.log --follow
     """
     from streamflow.cli.run import run_flow
 

@@ -11,7 +11,7 @@ from streamflow.cli.perform import explain, perform, print_report
 from streamflow.cli.report_file import ReportFile
 from streamflow.configuration.references import load
 from streamflow.flows.flow import Flow, flow
-from streamflow.flows.resolve import as_sink, as_source, dead_letter
+from streamflow.flows.resolve import as_followed, as_sink, as_source, dead_letter
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
@@ -25,6 +25,8 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
     from rich.console import Console
 
     console = Console(stderr=True, soft_wrap=True)
+    if options["follow"] and options["source"] is None:
+        reference, options["source"] = None, reference  # a file that is followed needs no --from
     try:
         runnable = _named(reference, options) if reference is not None else _assembled(steps, options)
         kept = _report_file(runnable, options, reference)
@@ -77,7 +79,10 @@ def _assembled(steps: list[tuple[str, str]], options: dict[str, Any]) -> Runnabl
     policy: Any = options["on_error"]
     if policy not in ("fail", "skip"):
         policy = dead_letter(policy)
-    described: Flow[Any] = flow(_forgiving(as_source(options["source"]), policy))
+    source = as_source(options["source"])
+    if options["follow"]:
+        source = as_followed(source, True)
+    described: Flow[Any] = flow(_forgiving(source, policy))
     for word, reference in steps:
         described = _with(described, word, load(reference), policy, options["concurrency"])
     return described.to(_forgiving(as_sink("-" if options["sink"] is None else options["sink"]), policy))

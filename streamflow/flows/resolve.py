@@ -47,7 +47,7 @@ def as_followed(source: object, follow: Follow) -> Source[Any]:
     if hasattr(found, "follow"):
         return dataclasses.replace(found, follow=follow)  # type: ignore[type-var]  # what has such a field is one
     raise FlowError(
-        f"flow({source!r}, follow={follow!r}): only a file of lines can be followed; leave follow out, anything else "
+        f"{found.label}, follow={follow!r}: only a file of lines can be followed; leave follow out, anything else "
         f"is read as it comes"
     )
 

@@ -243,6 +243,11 @@ class Follower:
             self.segments.append(bytearray())
         return found
 
+    def has_seen(self, node: Node | None) -> bool:
+        """Tell whether the file that is open has been read in part, and was not emptied since."""
+        current = self.tail._state.current
+        return bool(self.tail._state.offset and current and node and node.content.startswith(current.head))
+
     def resume(self) -> None:
         """Begin anew where this one stands."""
         assert self.mark is not None
@@ -361,8 +366,8 @@ class Everything(Rotations):
 
     @rule(copy=st.booleans())
     def truncate(self, copy: bool) -> None:
-        if not self.follower.tail._state.offset:
-            self.follower.look(self.writer.now)  # what nobody has seen anything of is not missed, and comes late
+        if not self.follower.has_seen(self.disk.nodes.get(PATH)):
+            self.follower.look(self.writer.now)  # a copy of what nobody has seen anything of comes late, if at all
         self.writer.truncate(copy=copy)
 
     @rule()
