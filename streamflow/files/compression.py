@@ -200,6 +200,8 @@ class CompressedOutput(OutputFile):
     def sync(self) -> None:
         """End the member, and bring the file to the disk."""
         if self._owed is None:
+            if self._encoder is None and not self._file.length:
+                self._encoder = self._make()  # a compressed file of nothing is not empty: xz and gunzip refuse one
             self._owed = self._end_member()
         self._pay()
         self._file.sync()

@@ -29,17 +29,19 @@ class Target:
         self._open = True
 
     @classmethod
-    def open(cls, files: FileSystem, path: str, *, complete: bool, method: Method | None = None) -> Target:
+    def open(
+        cls, files: FileSystem, path: str, *, complete: bool, method: Method | None = None, lines: bool = True
+    ) -> Target:
         """Open a new file beside `path`, to replace it when complete; or `path` itself, to append to it.
 
         A pipe or a device is always written in place: nothing may be renamed onto /dev/null. What is written is
-        compressed by `method`, if there is one.
+        compressed by `method`, if there is one. Where `lines` are appended, a torn one at the end is closed first.
         """
         kind = files.kind(path)
         if kind == "directory":
             raise IsADirectoryError(errno.EISDIR, "this is a directory: name a file in it", path)
         if kind in ("pipe", "special") or not complete:
-            file = files.open_to_append(path, lines=method is None)
+            file = files.open_to_append(path, lines=lines and method is None)
             return cls(files, _compressing(file, method, prompt=True), path, None)
         path = files.resolve(path)
         directory, name = os.path.split(path)

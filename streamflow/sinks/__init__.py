@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from streamflow.sinks.json_lines import JsonLines
     from streamflow.sinks.lists import ListSink
     from streamflow.sinks.null import Null
+    from streamflow.sinks.raw_bytes import Bytes
     from streamflow.sinks.registry import resolve
     from streamflow.sinks.rolling import Rolling
     from streamflow.sinks.stdout import Stdout
     from streamflow.sinks.text_lines import TextLines
 
-__all__ = ["CallableSink", "Csv", "JsonLines", "ListSink", "Null", "Rolling", "Stdout", "TextLines", "resolve"]
+__all__ = ["Bytes", "CallableSink", "Csv", "JsonLines", "ListSink", "Null", "Rolling", "Stdout", "TextLines", "resolve"]
 
 _HOMES = {
+    "Bytes": "raw_bytes",
     "CallableSink": "callables",
     "Csv": "csv_rows",
     "JsonLines": "json_lines",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
-from streamflow.files.compression import Compression, Method, method_of
+from streamflow.files.compression import Compression, method_of
 from streamflow.files.file_system import FileSystem
 from streamflow.files.local import LOCAL
 from streamflow.files.target import Target
@@ -29,6 +29,9 @@ class FileLines(PolicedSink[T]):
     """
 
     guarantee = "whole or not there; in place if the flow has no end"
+
+    #: Whether a record ends in a line end, so that one torn by a crash is closed before others follow it.
+    lines: ClassVar[bool] = True
 
     path: str | os.PathLike[str]
     _: KW_ONLY
@@ -61,7 +64,7 @@ class FileLines(PolicedSink[T]):
     async def open(self, bounded: bool) -> LinesWriter:
         """Open the file for one run; raise an OSError that names what is wrong."""
         thread = FileThread(self.label)
-        opening = thread.submit(_open, self.files, self.label, bounded, method_of(self.label, self.compression))
+        opening = thread.submit(self._open, bounded)
         try:
             return self.writer(await asyncio.shield(opening), thread)
         except BaseException:
@@ -74,6 +77,6 @@ class FileLines(PolicedSink[T]):
         """Return what writes to `target`."""
         return LinesWriter(target, thread)
 
-
-def _open(files: FileSystem, path: str, complete: bool, method: Method | None) -> Target:
-    return Target.open(files, path, complete=complete, method=method)
+    def _open(self, complete: bool) -> Target:
+        method = method_of(self.label, self.compression)
+        return Target.open(self.files, self.label, complete=complete, method=method, lines=self.lines)

@@ -14,12 +14,21 @@ SINKS = Registry(
     parts={
         "jsonl": "streamflow.sinks.json_lines:JsonLines",
         "csv": "streamflow.sinks.csv_rows:Csv",
+        "bytes": "streamflow.sinks.raw_bytes:Bytes",
         "text": "streamflow.sinks.text_lines:TextLines",
         "stdout": "streamflow.sinks.stdout:Stdout",
         "rolling": "streamflow.sinks.rolling:Rolling",
         "null": "streamflow.sinks.null:Null",
     },
-    suffixes={".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"},
+    suffixes={
+        ".bin": "bytes",
+        ".csv": "csv",
+        ".tsv": "csv",
+        ".jsonl": "jsonl",
+        ".ndjson": "jsonl",
+        ".txt": "text",
+        ".log": "text",
+    },
     whole={"-": "stdout"},
 )
 

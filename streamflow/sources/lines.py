@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
 from streamflow.model.errors import FlowError, RecordError
-from streamflow.model.interfaces import Block, Reader, Source
-from streamflow.model.policies import ErrorPolicy, OnError
+from streamflow.model.interfaces import Block, Reader
 from streamflow.model.positions import Position
 from streamflow.model.statistics import Progress
+from streamflow.sources.policed import PolicedSource
 
 T = TypeVar("T")
 
@@ -30,21 +30,18 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineSource(Source[T]):
+class LineSource(PolicedSource[T]):
     """Describe what all sources of lines have in common.
 
     A line of more than `max_line_bytes` (its LF not counted) is a bad record: it is never held in memory, and
     what follows it is read on. `chunk` is the number of bytes of lines that are passed on at once.
     """
 
-    on_error: OnError = "fail"
-    max_failures: int | None = None
     max_line_bytes: int = 1 << 20
     chunk: int = CHUNK
-    errors: ErrorPolicy = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "errors", ErrorPolicy(self.on_error, self.max_failures))
+        super().__post_init__()
         if self.max_line_bytes < 1 or self.chunk < 1:
             raise FlowError(f"{type(self).__name__}: max_line_bytes and chunk are numbers of bytes, at least 1")
 

@@ -14,11 +14,20 @@ SOURCES = Registry(
     parts={
         "jsonl": "streamflow.sources.json_lines:JsonLines",
         "csv": "streamflow.sources.csv_rows:Csv",
+        "bytes": "streamflow.sources.raw_bytes:Bytes",
         "text": "streamflow.sources.text_lines:TextLines",
         "stdin": "streamflow.sources.stdin:Stdin",
         "ticks": "streamflow.sources.ticks:Ticks",
     },
-    suffixes={".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"},
+    suffixes={
+        ".bin": "bytes",
+        ".csv": "csv",
+        ".tsv": "csv",
+        ".jsonl": "jsonl",
+        ".ndjson": "jsonl",
+        ".txt": "text",
+        ".log": "text",
+    },
     whole={"-": "stdin"},
 )
 

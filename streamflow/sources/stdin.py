@@ -13,7 +13,7 @@ from streamflow.codecs.text import TextCodec
 from streamflow.files.local import LocalInput
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
-from streamflow.sources.file_lines import GRACE, FileBlocks
+from streamflow.sources.file_blocks import GRACE, FileBlocks
 from streamflow.sources.lines import LineReader, LineSource
 from streamflow.sources.pipes import PipeBlocks, watchable
 

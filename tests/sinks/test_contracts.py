@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from streamflow.sinks import CallableSink, Csv, JsonLines, ListSink, TextLines
+from streamflow.sinks import Bytes, CallableSink, Csv, JsonLines, ListSink, TextLines
 from streamflow.testing.conformance.sinks import SinkSuite
 
 
@@ -48,6 +48,17 @@ class TestCsv(TestJsonLines):
             return []
         with self.path.open(newline="") as file:
             return list(csv.DictReader(file))
+
+
+class TestBytes(TestJsonLines):
+    items = tuple(bytes([number]) * 3 for number in range(20))
+
+    def make_sink(self):
+        return Bytes(self.target())
+
+    def written(self):
+        data = self.path.read_bytes() if self.path.exists() else b""
+        return [data[start : start + 3] for start in range(0, len(data), 3)]
 
 
 class TestList(SinkSuite):

@@ -1,10 +1,11 @@
 """Every source under the suite that third parties run over theirs."""
 
 import asyncio
+import gzip
 
 import pytest
 
-from streamflow.sources import AsyncIterable, Csv, Inbox, Iterable, JsonLines, Stdin, TextLines, Ticks
+from streamflow.sources import AsyncIterable, Bytes, Csv, Inbox, Iterable, JsonLines, Stdin, TextLines, Ticks
 from streamflow.testing.conformance.sources import SourceSuite
 
 NUMBERS = list(range(20))
@@ -118,6 +119,26 @@ class TestCsv(TestJsonLines):
 
     def expected(self):
         return [{"n": str(number), "text": f"a\n{number}"} for number in NUMBERS]
+
+
+class TestBytes(TestJsonLines):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "numbers.bin"
+        self.file.write_bytes(bytes(NUMBERS))
+
+    def make_source(self):
+        return Bytes(self.file, chunk=3)
+
+    def expected(self):
+        return [bytes(NUMBERS[start : start + 3]) for start in range(0, 20, 3)]
+
+
+class TestCompressedBytes(TestBytes):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "numbers.bin.gz"
+        self.file.write_bytes(gzip.compress(bytes(NUMBERS)))
 
 
 class TestStdin(TestJsonLines):

@@ -1,0 +1,111 @@
+"""Bytes of a file, read in blocks on a thread of the file's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from streamflow.files.compression import CompressedInput, Method
+from streamflow.files.file_system import FileSystem, InputFile
+from streamflow.files.threads import FileThread
+from streamflow.model.statistics import Progress
+from streamflow.sources.lines import Blocks
+from streamflow.sources.pipes import PipeBlocks
+
+#: Bytes that are read at once.
+BLOCK = 1 << 20
+#: Seconds that `close` gives a read that hangs.
+GRACE = 1.0
+
+
+async def open_blocks(files: FileSystem, path: str, method: Method | None) -> Blocks:
+    """Open the file or the named pipe at `path`; raise an OSError that names what is wrong."""
+    thread = FileThread(path, grace=GRACE)
+    opening = thread.submit(_open, files, path, method)
+    try:
+        file, seekable, size = await asyncio.shield(opening)
+    except BaseException:
+        await thread.close()
+        if opening.done() and opening.exception() is None:
+            _close(opening.result()[0])
+        raise
+    if isinstance(file, InputFile):
+        return FileBlocks(file, thread, seekable, size)
+    await thread.close()
+    return PipeBlocks(file, owned=True)
+
+
+class FileBlocks(Blocks):
+    """Read blocks into two recycled buffers: one is filled while the lines of the other are at work."""
+
+    def __init__(self, file: InputFile, thread: FileThread, seekable: bool, size: int | None = None) -> None:
+        self._file = file
+        self._size = size
+        self._thread = thread
+        self.replayable = seekable
+        self._buffers = bytearray(BLOCK), bytearray(BLOCK)
+        self._filling: asyncio.Future[int] | None = None
+
+    async def next(self) -> tuple[bytearray, int]:
+        """Wait for the buffer that is being filled, and begin to fill the other one."""
+        filling = self._filling or self._fill()
+        try:
+            end = await asyncio.shield(filling)
+        except Exception:
+            self._filling = None  # the next call tries again
+            raise
+        full, empty = self._buffers
+        self._buffers = empty, full
+        self._filling = None
+        if end:
+            self._fill()
+        return full, end
+
+    def progress(self, offset: int) -> Progress:
+        """Go by the size of the file when it was opened; one that has grown since is as long as what was read."""
+        stored = self._file.stored(offset)
+        return Progress(done=stored, total=None if self._size is None else max(self._size, stored))
+
+    async def seek(self, offset: int) -> None:
+        """Drop what was read ahead, and move."""
+        if not self.replayable:
+            await super().seek(offset)
+        await self._settled()
+        await self._thread.run(self._file.seek, offset)
+
+    def drain(self) -> bool:
+        """Tell whether a block has been read that nobody has seen."""
+        return self._filling is not None and self._filling.done()
+
+    async def close(self) -> None:
+        """Close the file behind the read that may be at work, then end the thread."""
+        closing = self._thread.submit(self._file.close)
+        await self._thread.close()
+        for future in (self._filling, closing):
+            if future is not None and future.done() and not future.cancelled():
+                future.exception()  # it was nobody's any more, and asyncio would complain about that
+
+    def _fill(self) -> asyncio.Future[int]:
+        self._filling = self._thread.submit(self._file.read_into, self._buffers[0])
+        return self._filling
+
+    async def _settled(self) -> None:
+        if self._filling is not None:
+            await asyncio.wait([self._filling])
+            self._filling = None
+
+
+def _open(files: FileSystem, path: str, method: Method | None) -> tuple[InputFile | int, bool, int | None]:
+    """Return an open file, or the descriptor of a named pipe, whether it can be read again, and its size."""
+    kind = files.kind(path)
+    if kind == "pipe" and method is None:
+        return files.open_pipe(path), False, None
+    file = files.open_to_read(path)
+    return file if method is None else CompressedInput(file, method, path), kind == "file", files.size(path)
+
+
+def _close(file: InputFile | int) -> None:
+    if isinstance(file, InputFile):
+        file.close()
+    else:
+        os.close(file)
