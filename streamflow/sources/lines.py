@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
+from streamflow.files.decompression import UnreadableContent
 from streamflow.model.errors import FlowError, RecordError
 from streamflow.model.interfaces import Block, Reader
 from streamflow.model.positions import Position
@@ -166,6 +167,13 @@ class LineCutter:
         self._at = self._end = 0
         return self._break(0) if self._skipping else self._emit(0)
 
+    def give_up(self, why: str) -> LineBlock:
+        """Return the end of what can be read: a broken record, of which an unfinished line is the beginning."""
+        shown = b"".join(self._held)[:SHOWN]
+        self._at = self._end = 0
+        self._forget()
+        return LineBlock(b"", self.label, self.line, self.offset, RecordError(why, shown))
+
     def _cut_first(self) -> LineBlock | None:
         """Cut where a line is unfinished, or longer than a chunk."""
         line_end = self._block.find(b"\n", self._at, self._end)
@@ -288,7 +296,11 @@ class LineReader(Reader[Any]):
             if self._draining and not self._blocks.drain():
                 self._ended = True
                 return None
-            buffer, end = await self._blocks.next()
+            try:
+                buffer, end = await self._blocks.next()
+            except UnreadableContent as error:
+                self._ended = True
+                return self._cutter.give_up(str(error))
             if end:
                 self._cutter.feed(buffer, end)
             else:
