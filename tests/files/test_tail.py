@@ -366,8 +366,9 @@ class Everything(Rotations):
 
     @rule(copy=st.booleans())
     def truncate(self, copy: bool) -> None:
-        if not self.follower.has_seen(self.disk.nodes.get(PATH)):
-            self.follower.look(self.writer.now)  # a copy of what nobody has seen anything of comes late, if at all
+        for _ in range(2):
+            if not self.follower.has_seen(self.disk.nodes.get(PATH)):
+                self.follower.look(self.writer.now)  # a copy of what nobody has seen anything of comes late, if at all
         self.writer.truncate(copy=copy)
 
     @rule()
