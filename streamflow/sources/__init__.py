@@ -11,13 +11,26 @@ if TYPE_CHECKING:
     from streamflow.sources.inbox import Inbox
     from streamflow.sources.iterable import Iterable
     from streamflow.sources.json_lines import JsonLines
+    from streamflow.sources.parquet import Parquet
     from streamflow.sources.raw_bytes import Bytes
     from streamflow.sources.registry import resolve
     from streamflow.sources.stdin import Stdin
     from streamflow.sources.text_lines import TextLines
     from streamflow.sources.ticks import Ticks
 
-__all__ = ["AsyncIterable", "Bytes", "Csv", "Inbox", "Iterable", "JsonLines", "Stdin", "TextLines", "Ticks", "resolve"]
+__all__ = [
+    "AsyncIterable",
+    "Bytes",
+    "Csv",
+    "Inbox",
+    "Iterable",
+    "JsonLines",
+    "Parquet",
+    "Stdin",
+    "TextLines",
+    "Ticks",
+    "resolve",
+]
 
 _HOMES = {
     "Bytes": "raw_bytes",
@@ -26,6 +39,7 @@ _HOMES = {
     "Iterable": "iterable",
     "Csv": "csv_rows",
     "JsonLines": "json_lines",
+    "Parquet": "parquet",
     "Stdin": "stdin",
     "TextLines": "text_lines",
     "Ticks": "ticks",
