@@ -53,8 +53,9 @@ class FileLines(PolicedSink[T]):
 
     @property
     def file(self) -> str | None:
-        """Return the absolute path."""
-        return os.path.abspath(self.path)
+        """Return the absolute path, symbolic links followed: what they lead to would be replaced."""
+        path = os.path.abspath(self.path)
+        return path if path.startswith("/dev/") else os.path.realpath(path)
 
     @property
     def label(self) -> str:

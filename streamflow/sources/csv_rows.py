@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from operator import length_hint
 from typing import Any
 
@@ -74,6 +75,10 @@ class BadRow(list[str]):
     def __init__(self, error: ValueError, row: list[str]) -> None:
         super().__init__(row)
         self.error = error
+
+    def __bool__(self) -> bool:
+        """Be no empty line, also where nothing could be made of it."""
+        return True
 
 
 class RowBlock(Block):
@@ -176,12 +181,13 @@ class RowBlock(Block):
                 break
             lines = reader.line_num
             index -= bool(row)
-        raw = io.BytesIO(self._data)
-        for _ in range(lines):
-            raw.readline()
-        return Position(self._source.label, line=self._line + lines, offset=self._offset + raw.tell())
+        ends = (found.end() for found in _LINE_END.finditer(self._data))
+        size = next(islice(ends, lines - 1, None), len(self._data)) if lines else 0
+        return Position(self._source.label, line=self._line + lines, offset=self._offset + size)
 
 
+#: Where a line ends for the parser.
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 #: Blocks of one file follow one another: the function is made once.
 _record_maker = lru_cache(16)(record_maker)
 

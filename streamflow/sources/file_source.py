@@ -59,7 +59,8 @@ class FileSource(PolicedSource[T]):
 
     def reads(self, path: str) -> bool:
         """Tell whether `path` is the file, one of the files, or meant by the pattern."""
-        return any(_means(os.path.abspath(one), path) for one in self.paths)
+        known = [real(one) for one in self.paths for real in (os.path.abspath, os.path.realpath)]
+        return any(_means(one, path) for one in known)
 
     @property
     def label(self) -> str:
