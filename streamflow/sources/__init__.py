@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamflow.sources.arrow import Arrow
     from streamflow.sources.async_iterable import AsyncIterable
     from streamflow.sources.csv_rows import Csv
     from streamflow.sources.inbox import Inbox
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from streamflow.sources.ticks import Ticks
 
 __all__ = [
+    "Arrow",
     "AsyncIterable",
     "Bytes",
     "Csv",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Arrow": "arrow",
     "Bytes": "raw_bytes",
     "AsyncIterable": "async_iterable",
     "Inbox": "inbox",

@@ -6,7 +6,7 @@ import asyncio
 import os
 
 from streamflow.files.compression import Method
-from streamflow.files.decompression import CompressedInput
+from streamflow.files.decompression import MAX_RATIO, CompressedInput
 from streamflow.files.file_system import FileSystem, InputFile
 from streamflow.files.threads import FileThread
 from streamflow.model.statistics import Progress
@@ -19,7 +19,7 @@ BLOCK = 1 << 20
 GRACE = 1.0
 
 
-async def open_blocks(files: FileSystem, path: str, method: Method | None, max_ratio: float) -> Blocks:
+async def open_blocks(files: FileSystem, path: str, method: Method | None, max_ratio: float = MAX_RATIO) -> Blocks:
     """Open the file or the named pipe at `path`; raise an OSError that names what is wrong."""
     thread = FileThread(path, grace=GRACE)
     opening = thread.submit(_open, files, path, method, max_ratio)

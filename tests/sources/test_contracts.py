@@ -4,10 +4,23 @@ import asyncio
 import gzip
 
 import pyarrow as pa
+import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 
-from streamflow.sources import AsyncIterable, Bytes, Csv, Inbox, Iterable, JsonLines, Parquet, Stdin, TextLines, Ticks
+from streamflow.sources import (
+    Arrow,
+    AsyncIterable,
+    Bytes,
+    Csv,
+    Inbox,
+    Iterable,
+    JsonLines,
+    Parquet,
+    Stdin,
+    TextLines,
+    Ticks,
+)
 from streamflow.testing.conformance.sources import SourceSuite
 
 NUMBERS = list(range(20))
@@ -188,3 +201,24 @@ class TestManyParquets(TestParquet):
         for k in range(4):
             pq.write_table(pa.Table.from_pylist(ROWS[5 * k : 5 * k + 5]), tmp_path / f"{k}.parquet", row_group_size=3)
         self.file = tmp_path / "*.parquet"
+
+
+class TestArrow(TestParquet):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "rows.arrow"
+        table = pa.Table.from_pylist(ROWS)
+        with ipc.new_file(self.file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=7)
+
+    def make_source(self):
+        return Arrow(self.file, batch_rows=3)
+
+
+class TestArrowStream(TestArrow):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "rows.arrows"
+        table = pa.Table.from_pylist(ROWS)
+        with ipc.new_stream(self.file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=7)
