@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -63,6 +64,14 @@ class Dialect:
         """Return an iterator over the rows in `text`; an empty line is an empty row."""
         # Lines are split where the file has them: what stands between quotes keeps its own line ends.
         return csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, quotechar=self.quote)
+
+    def row_pattern(self) -> re.Pattern[bytes]:
+        """Return what matches a whole row of bytes as `rows` sees it: not one with a quote that is never closed."""
+        quote, delimiter = re.escape(self.quote.encode()), re.escape(self.delimiter.encode())
+        # Possessive throughout: a pair of quotes must not be taken apart to close a field after all.
+        quoted = rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b" % ((quote,) * 6)
+        field = rb"(?:%b|(?!%b))[^%b\r\n]*+" % (quoted, quote, delimiter)
+        return re.compile(rb"%b(?:%b%b)*+(?:\r\n|\r|\n|\Z)" % (field, delimiter, field))
 
     def write(self, rows: Collection[Sequence[Any]]) -> str:
         """Return `rows` as text, quoted where that is needed; None is an empty field."""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from operator import length_hint
 from typing import Any
 
@@ -31,8 +30,8 @@ class Csv(FileLines[Any]):
     With `header=True` the first record names the fields, and each item is a dict of str; `header` may also be the
     names, for a file that has none; with `header=False` items are lists. `types` converts fields, as in
     `types={"amount": float}`. A record whose number of fields is not that of the header, or with a field that does not
-    convert, is a bad record. Quoted fields may hold line ends, up to `max_line_bytes` for the record; empty lines are
-    passed over.
+    convert, is a bad record. Quoted fields may hold line ends, up to `max_line_bytes` for the record; of one that is
+    never closed the first line is bad, and the lines after it are read on. Empty lines are passed over.
     """
 
     header: bool | Sequence[str] = True
@@ -100,7 +99,7 @@ class RowBlock(Block):
 
     def __len__(self) -> int:
         if self._count is None:
-            self._count = sum(1 for row in self._source.dialect.rows(self._text()[0]) if row)
+            self._count = sum(map(bool, _never_raising(self._source.dialect.rows(self._text()[0]))))
         return self._count
 
     def note_length(self, length: int) -> None:
@@ -120,7 +119,7 @@ class RowBlock(Block):
         if parsed is not None:
             return self._named(self._regular(parsed))
         rows = _never_raising(dialect.rows(text)) if plain is None else dialect.cut(plain)
-        return self._items(filter(None, rows if sound else map(_undecodable, rows)))
+        return self._items(filter(None, rows if sound else map(self._undecodable, rows)))
 
     def _regular(self, records: list[Any]) -> Iterator[Any]:
         """Return an iterator over all records, which counts itself what it has handed out."""
@@ -144,7 +143,15 @@ class RowBlock(Block):
         try:
             return self._data.decode(self._source.encoding), True
         except UnicodeDecodeError:
-            return self._data.decode(self._source.encoding, "backslashreplace"), False
+            return self._data.decode(self._source.encoding, "surrogateescape"), False
+
+    def _undecodable(self, row: Any) -> Any:
+        """Return `row`, or a `BadRow` if there was something in it that is no text."""
+        if row.__class__ is BadRow or not any(map(_ESCAPED.search, row)):
+            return row
+        encoding = self._source.encoding
+        shown = [field.encode(encoding, "surrogateescape").decode(encoding, "backslashreplace") for field in row]
+        return BadRow(ValueError("bytes that are not of the encoding"), shown)
 
     def _items(self, rows: Iterator[Any]) -> Iterator[Any]:
         self._given, self._rows = 0, None
@@ -181,15 +188,16 @@ class RowBlock(Block):
                 break
             lines = reader.line_num
             index -= bool(row)
-        ends = (found.end() for found in _LINE_END.finditer(self._data))
-        size = next(islice(ends, lines - 1, None), len(self._data)) if lines else 0
-        return Position(self._source.label, line=self._line + lines, offset=self._offset + size)
+        # The parser ends a line at a lone CR too; numbers of lines are those of LF, as everywhere.
+        before = b"".join(self._data.splitlines(keepends=True)[:lines])
+        line = self._line + before.count(b"\n")
+        return Position(self._source.label, line=line, offset=self._offset + len(before))
 
 
-#: Where a line ends for the parser.
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 #: Blocks of one file follow one another: the function is made once.
 _record_maker = lru_cache(16)(record_maker)
+#: Bytes that were no text, as `surrogateescape` keeps them.
+_ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 def _never_raising(rows: Iterator[list[str]]) -> Iterator[Any]:
@@ -199,14 +207,7 @@ def _never_raising(rows: Iterator[list[str]]) -> Iterator[Any]:
             yield from rows
             return
         except csv.Error as error:
-            yield BadRow(ValueError(str(error)), [])
-
-
-def _undecodable(row: Any) -> Any:
-    """Return `row`, or a `BadRow` if there was something in it that is no text."""
-    if row.__class__ is BadRow or not any("\\x" in field for field in row):
-        return row
-    return BadRow(ValueError("bytes that are not of the encoding"), row)
+            yield BadRow(ValueError(f"{error}; csv.field_size_limit(...) sets that limit"), [])
 
 
 def _converted(record: dict[str, Any], convert: tuple[tuple[str, Callable[[str], Any]], ...], row: list[str]) -> Any:
@@ -230,35 +231,54 @@ class CsvReader(LineReader):
         self._most = source.max_line_bytes
         self._names = source.header if isinstance(source.header, tuple) else None
         self._wants_header = source.header is True
+        self._row = source.dialect.row_pattern()
         self._held = b""
+        #: A line that is too long, or the end, behind a record that is not closed yet.
+        self._waiting: LineBlock | None = None
         self._next = super().position()
-        self._broken: RecordError | None = None
 
     async def read(self, limit: int) -> Any:
         """Return the next records."""
         while True:
-            lines = await super().read(limit)
-            if lines is None:
-                return self._last()
+            lines = await super().read(limit) if self._waiting is None else self._waiting
+            self._waiting = None
+            if lines is None and not self._held:
+                return None
             block = self._put_together(lines)
             if block is not None:
                 return block
 
-    def _put_together(self, lines: LineBlock) -> RowBlock | None:
+    def _put_together(self, lines: LineBlock | None) -> RowBlock | None:
+        if lines is None or (lines.broken is not None and self._held):
+            self._waiting = lines
+            return self._give_up(self._held)
         data = self._held + lines.data
         if not self._held:
             self._next = lines.position(0)
         border = self._border(data)
+        if len(data) - border > self._most:
+            return self._give_up(data)
         self._held = data[border:]
-        broken = lines.broken
-        if len(self._held) > self._most:
-            broken = RecordError(
-                f"a record of more than max_line_bytes={self._most:,}: a quote that is never closed?",
-                self._held[:SHOWN],
-            )
-            self._held = b""
-            return self._block(data[:border], data[border:], broken)
-        return self._block(data[:border], b"", broken) if border or broken is not None else None
+        return self._block(data[:border], b"", lines.broken) if border or lines.broken is not None else None
+
+    def _give_up(self, data: bytes) -> RowBlock | None:
+        """Let only the first line of a record at the end of `data` be bad, which is not closed: others may be good."""
+        start = self._unclosed(data)
+        after = data.find(b"\n", start) + 1 or len(data)
+        self._held = data[after:]
+        within = f" within max_line_bytes={self._most:,}" if len(data) - start > self._most else ""
+        broken = RecordError(f"a quoted field that is never closed{within}", data[start:after][:SHOWN])
+        return self._block(data[:start], data[start:after], broken if start < len(data) else None)
+
+    def _unclosed(self, data: bytes) -> int:
+        """Return where the record begins that is not closed, or the length of `data` if all are."""
+        at = 0
+        while at < len(data):
+            found = self._row.match(data, at)
+            if found is None:
+                return at
+            at = found.end()
+        return at
 
     def _border(self, data: bytes) -> int:
         """Return the end of the last record in `data`, which ends in a line end (or is the end of all)."""
@@ -271,18 +291,14 @@ class CsvReader(LineReader):
             border = before
         return border
 
-    def _last(self) -> RowBlock | None:
-        if not self._held:
-            return None
-        broken = RecordError("a quoted field that is never closed", self._held[:SHOWN])
-        held, self._held = self._held, b""
-        return self._block(b"", held, broken)
-
     def _block(self, data: bytes, passed: bytes, broken: RecordError | None) -> RowBlock | None:
         """Make a block of the records in `data`; `passed` are the bytes of a broken one after them."""
         line, offset = self._next.line or 1, self._next.offset or 0
         if self._wants_header:
             data, line, offset = self._take_header(data, line, offset)
+        if self._wants_header and broken is not None:
+            # What comes next must not be taken for it.
+            raise RecordError(f"{self._source.label}: the header cannot be read: {broken}", broken.record)
         block = RowBlock(data, self._source, self._names, line, offset)
         block.broken = broken
         gone = data + passed
@@ -294,7 +310,9 @@ class CsvReader(LineReader):
         row = next(first.raw(), None)
         if row is None:
             return data, line, offset
-        if row.__class__ is BadRow or len(set(row)) < len(row):
+        if row.__class__ is BadRow:
+            raise RecordError(f"{self._source.label}: the header {row!r} cannot be read: {row.error}")
+        if len(set(row)) < len(row):
             raise RecordError(f"{self._source.label}: the header {row!r} does not give each field a name of its own")
         self._names, self._wants_header = tuple(row), False
         after = first.position(1)
@@ -303,12 +321,12 @@ class CsvReader(LineReader):
 
     def position(self) -> Position:
         """Return line and offset of the next record."""
-        return self._next if self._held else super().position()
+        return self._next if self._held or self._wants_header else super().position()
 
     async def seek(self, position: Position) -> None:
         """Go on at `position.offset`, with the names that stand at the beginning."""
         if self._wants_header and position.offset:
             await self.read(1)
         await super().seek(position)
-        self._held = b""
+        self._held, self._waiting = b"", None
         self._next = position

@@ -200,8 +200,10 @@ def _whole_files() -> Iterator[Fixture]:
     yield Fixture("csv: header alone", "csv", b"a,b\n", (), ())
     yield Fixture("csv: header without line end", "csv", b"a,b", (), ())
     yield Fixture("csv: BOM", "csv", bom + b"a,b\n1,2\n", ({"a": "1", "b": "2"},), ())
-    yield Fixture("csv: quote never closed", "csv", b'a,b\n1,2\n"3,4\n5,6\n', ({"a": "1", "b": "2"},), (3,))
-    yield Fixture("csv: quote never closed, at once", "csv", b'a,b\n"1,2\n3,4\n', (), (2,))
+    yield Fixture(
+        "csv: quote never closed", "csv", b'a,b\n1,2\n"3,4\n5,6\n', ({"a": "1", "b": "2"}, {"a": "5", "b": "6"}), (3,)
+    )
+    yield Fixture("csv: quote never closed, at once", "csv", b'a,b\n"1,2\n3,4\n', ({"a": "3", "b": "4"},), (2,))
     yield Fixture("csv: CR for line ends", "csv", b"a,b\r1,2\r", ({"a": "1", "b": "2"},), ())
     yield Fixture("txt: empty", "txt", b"", (), ())
     yield Fixture("txt: BOM", "txt", bom + b"one\n", ("one",), ())

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
+from streamflow.codecs.csv_rows import Dialect
 from streamflow.testing import run
 
 FIELD = st.text(st.sampled_from(["a", "é", '"', ",", "\n", " ", "\t", "x"]), max_size=8)
@@ -116,7 +117,97 @@ def test_a_quote_that_is_never_closed_is_told_and_does_not_fill_memory(tmp_path:
     rows = read(path, on_error=sf.dead_letter(letters), max_line_bytes=100, chunk=10)
     assert rows[0] == {"a": "1", "b": "2"}
     assert "max_line_bytes=100" in letters[0].message
-    assert {"a": "x", "b": "y"} in rows  # it goes on after it
+    assert rows[1:] == [{"a": "x", "b": "y"}] * 1000  # it goes on after the line with the quote
+    assert len(letters) == 1
+
+
+HEADER = b"a,b\n1,2\n"
+ONE_AND_LAST = [{"a": "1", "b": "2"}, {"a": "8", "b": "9"}]
+
+
+@pytest.mark.parametrize(
+    ("bad", "place", "message"),
+    [
+        (b'3,"open\n', (3, 8), "never closed"),
+        (b'"' + b"x" * 3000 + b'",4\n', (3, 8), "max_line_bytes"),
+        (b"x" * 3000 + b",4\n", (3, 8), "max_line_bytes"),
+        (b'3,"\xff"\n', (3, 8), "not of the encoding"),
+        (b"3\r\n", (3, 8), "1 fields"),
+        (b"\r\r3\n", (3, 8), "1 fields"),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 16, 1 << 16])
+def test_one_bad_line_costs_no_other(
+    bad: bytes, place: tuple[int, int], message: str, chunk: int, tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(HEADER + bad + b"8,9\n")
+    letters: list[sf.DeadLetter] = []
+    rows = read(tmp_path / "in.csv", on_error=sf.dead_letter(letters), max_line_bytes=2000, chunk=chunk)
+    assert rows == ONE_AND_LAST
+    [letter] = letters
+    assert message in letter.message
+    assert (letter.position.line, letter.position.offset) == place  # type: ignore[union-attr]
+
+
+def test_a_field_longer_than_the_parser_takes_is_told_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(HEADER + b"x" * (csv.field_size_limit() + 1) + b",4\n8,9\n")
+    letters: list[sf.DeadLetter] = []
+    assert read(tmp_path / "in.csv", on_error=sf.dead_letter(letters)) == ONE_AND_LAST
+    assert [letter.message.partition("(")[0] for letter in letters] == ["field larger than field limit "]
+
+
+def test_a_good_record_that_looks_like_an_escape_is_good_beside_a_bad_one(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"a,b\n1,\\xff\n3,\xff\n")
+    letters: list[sf.DeadLetter] = []
+    assert read(tmp_path / "in.csv", on_error=sf.dead_letter(letters)) == [{"a": "1", "b": "\\xff"}]
+    assert [letter.item for letter in letters] == [["3", "\\xff"]]
+
+
+def test_lines_that_end_in_a_lone_cr_are_rows_behind_a_header_too(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"a,b\r1,2\r8,9\r")
+    assert read(tmp_path / "in.csv") == ONE_AND_LAST
+
+
+@pytest.mark.parametrize("header", [b"x" * 3000 + b",b\n", b'a,"b\n', b"a,\xff\n", b"a,a\n"])
+@pytest.mark.parametrize("chunk", [1, 1 << 16])
+def test_what_follows_a_bad_header_is_never_taken_for_it(header: bytes, chunk: int, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"\n" + header + b"1,2\n8,9\n" * 500)
+    with pytest.raises(sf.RecordError, match="the header") as caught:
+        read(tmp_path / "in.csv", on_error="skip", max_line_bytes=2000, chunk=chunk)
+    assert "in.csv, line " in caught.value.__notes__[0]
+
+
+def test_a_line_that_is_too_long_within_quotes_does_not_leave_a_hole(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(HEADER + b'3,"x\n' + b"y" * 3000 + b'\nz"\n8,9\n')
+    letters: list[sf.DeadLetter] = []
+    rows = read(tmp_path / "in.csv", on_error=sf.dead_letter(letters), max_line_bytes=2000)
+    assert rows == ONE_AND_LAST
+    places = [(letter.position.line, letter.position.offset) for letter in letters]  # type: ignore[union-attr]
+    assert places == [(3, 8), (4, 13), (5, 3014)]
+
+
+FIELDS = st.one_of(
+    st.sampled_from(['"', '""', ",", "a", "\n", "\r", "\r\n", 'a"', '"a"']), st.text('",\n\ra', max_size=4)
+)
+
+
+@given(text=st.lists(FIELDS, max_size=8).map("".join))
+def test_where_a_row_ends_is_seen_as_the_parser_sees_it(text: str) -> None:
+    dialect = Dialect()
+    data = text.encode()
+    lines, pattern, at = data.splitlines(keepends=True), dialect.row_pattern(), 0
+    # A row of its own behind everything: if it does not come as such, the last one is not closed.
+    rows: Any = dialect.rows(text + ("" if text.endswith(("\n", "\r")) or not text else "\n") + "END\n")
+    for row in rows:
+        end = len(b"".join(lines[: rows.line_num]))
+        if rows.line_num > len(lines):
+            assert (row == ["END"]) == (at == len(data))
+            assert at == len(data) or pattern.match(data, at) is None
+            return
+        found = pattern.match(data, at)
+        assert found is not None
+        assert found.end() == end
+        at = end
 
 
 @pytest.mark.parametrize(
