@@ -10,6 +10,7 @@ from bench.flows import (
     json_lines,
     memory,
     start,
+    tables,
     waits,
 )
 from bench.works import Work
@@ -26,6 +27,7 @@ WORKS: dict[str, Work] = {
         json_lines.STRUCTS,
         csv_rows.WORK,
         compressed.WORK,
+        tables.WORK,
         idle_latency.WORK,
         host_timer.WORK,
         memory.WORK,
