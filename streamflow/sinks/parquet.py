@@ -6,7 +6,7 @@ import io
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, get_args
 
-from streamflow.codecs.arrow import parquet
+from streamflow.codecs.arrow import arrow, parquet
 from streamflow.files.compression import method_of
 from streamflow.model.arguments import whole_number
 from streamflow.model.errors import FlowError
@@ -15,7 +15,7 @@ from streamflow.sinks.tables import TableSink
 
 Compression = Literal["zstd", "snappy", "gzip", "brotli", "lz4"]
 #: Bytes of a row group in memory, where `row_group_rows` does not say how many rows it has.
-GROUP_BYTES = 32 << 20
+GROUP_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,17 @@ class Parquet(TableSink):
 
     def begin(self, file: Any, schema: Any) -> Any:
         """Begin a Parquet file."""
-        return parquet().ParquetWriter(file, schema, compression=self.compression or "none")
+        texts = [field.name for field in schema if _is_text(field.type)]
+        return parquet().ParquetWriter(file, schema, compression=self.compression or "none", use_dictionary=texts)
 
     def write_group(self, table: Any, group: Any) -> None:
         """Write one row group."""
         table.write_table(group, row_group_size=group.num_rows)
+
+
+def _is_text(type: Any) -> bool:
+    """Tell whether a dictionary of its values is worth its memory: for numbers, compression alone does as well."""
+    types = arrow().types
+    return bool(
+        types.is_string(type) or types.is_large_string(type) or types.is_binary(type) or types.is_dictionary(type)
+    )

@@ -184,6 +184,7 @@ class TableWriter(Writer[Any]):
             self._table = self._sink.begin(self._gathered, arrow().schema([]) if schema is None else schema)
         while self._waiting:
             self._sink.write_group(self._table, self._waiting.pop(0))
+            arrow().default_memory_pool().release_unused()  # which Arrow keeps otherwise: two groups more at the peak
             self._gathered.bring()
 
     def _complete(self) -> None:

@@ -19,6 +19,8 @@ from streamflow.sources.tables import GRACE, TableReader, TableSource, open_at_a
 #: Bytes that a record batch is to have, where `batch_rows` does not say how many rows; and the most rows then.
 BATCH_BYTES = 8 << 20
 BATCH_ROWS = 1 << 16
+#: Bytes of a column that are read from the disk at once: never a whole row group.
+PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class ParquetTable(Table):
         self, access: RandomAccess, *, path: str, columns: Sequence[str] | None, batch_rows: int | None
     ) -> None:
         try:
-            self._file = parquet().ParquetFile(access)
+            self._file = parquet().ParquetFile(access, buffer_size=PIECE, pre_buffer=False)
         except Exception as error:
             raise RecordError(f"{path}: this is no Parquet file, or it is cut off ({one_line(error)})") from error
         self._metadata = self._file.metadata
