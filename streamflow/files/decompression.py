@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import zlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from streamflow.files.compression import Method, zstandard
 from streamflow.files.file_system import InputFile
 
-#: Compressed bytes that are read at once, and bytes of content that one call makes: so many are lost before damage.
-BLOCK, PIECE = 1 << 16, 1 << 17
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+#: Compressed bytes that are read at once.
+BLOCK = 1 << 18
+#: Compressed bytes that a decoder is given at once, and bytes of content that it is asked for.
+INPUT, PIECE = 1 << 13, 1 << 17
+#: Bytes that decoding xz may take; `xz -9` needs 65 MiB.
+XZ_MEMORY = 1 << 28
 #: Bytes of content up to which nobody asks how long the file is.
 FREE = 1 << 26
 #: How many times as long as its file a content may be: logs reach 200, a bomb of zeros 1,000 and more.
@@ -38,29 +46,56 @@ class CompressedInput(InputFile):
 
     def _begin(self) -> None:
         self._at = self._stored = 0
-        self._members = Members(self._file, *_FORMATS[self._method]())
+        self._raw = _Raw(self._file)
+        self._buffered: io.BufferedReader = io.BufferedReader(self._raw, BLOCK)
+        self._pieces = filter(None, _PIECES[self._method](self._buffered))
+        self._piece = memoryview(b"")
+        self._error: Exception | None = None
 
     def read_into(self, buffer: bytearray) -> int:
-        """Read what is there of the content, at least a byte but at its end."""
-        try:
-            count = self._members.read_into(buffer)
-        except (zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
-            raise UnreadableContent(
-                f"{self._path}: {self._method} data that is damaged or cut off, after {self._at:,} bytes of content "
-                f"({str(error).rstrip('.').lower()})"
-            ) from error
-        self._at += count
-        if self._at > FREE and self._at > self._max_ratio * self._members.taken:
-            raise UnreadableContent(
+        """Fill `buffer` as far as there is content; UnreadableContent says what is wrong with the rest."""
+        count = 0
+        while count < len(buffer):
+            try:
+                piece = self._piece or memoryview(self._next_piece())
+            except UnreadableContent:
+                if not count:
+                    raise
+                return count  # what there is comes first; the next call meets it again
+            size = min(len(piece), len(buffer) - count)
+            if not size:
+                break
+            buffer[count : count + size] = piece[:size]
+            self._piece = piece[size:]
+            count += size
+            self._at += size
+        return count
+
+    def _next_piece(self) -> bytes:
+        """Return more content, nothing at the end; what is wrong is raised again each time."""
+        taken = self._buffered.tell()
+        if self._error is None and self._at > FREE and self._at > self._max_ratio * taken:
+            self._error = UnreadableContent(
                 f"{self._path}: after {self._at:,} bytes, the content is more than {self._max_ratio:g} times as long "
                 f"as what it was made of. If it is no decompression bomb, raise max_ratio= to read it"
             )
-        return count
+        if self._error is not None:
+            raise self._error
+        try:
+            return next(self._pieces, b"")
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            self._error = UnreadableContent(
+                f"{self._path}: {self._method} data that is damaged or cut off, after {self._at:,} bytes of content "
+                f"({str(error).rstrip('.').lower()})"
+            )
+            raise self._error from error
 
     def stored(self, offset: int) -> int:
         """Estimate it by what the content read so far has taken; it never goes back."""
         if self._at:
-            self._stored = max(self._stored, self._members.taken * offset // self._at)
+            self._stored = max(self._stored, self._buffered.tell() * offset // self._at)
         return self._stored
 
     def seek(self, offset: int) -> None:
@@ -76,140 +111,109 @@ class CompressedInput(InputFile):
         self._file.close()
 
 
-class Members:
-    """Decompress member after member. `make` gives a decompressor of one; each begins with `magic`."""
+def _gzip_pieces(raw: io.BufferedReader) -> Iterator[bytes]:
+    data = raw.read(INPUT)
+    while data:
+        member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        while not member.eof:
+            data = data or raw.read(INPUT)
+            piece = member.decompress(data, PIECE)
+            if not piece and not data:
+                raise EOFError("the file ends within a member")
+            data = member.unconsumed_tail
+            yield piece
+        data = _after_padding(member.unused_data, raw)
 
-    def __init__(self, file: InputFile, make: Callable[[], Any], magic: bytes) -> None:
+
+def _xz_pieces(raw: io.BufferedReader) -> Iterator[bytes]:
+    data = raw.read(INPUT)
+    while data:
+        stream = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+        while not stream.eof:
+            if stream.needs_input:
+                data = data or raw.read(INPUT)
+                if not data:
+                    raise EOFError("the file ends within a stream")
+            piece, data = stream.decompress(data, PIECE), b""
+            yield piece
+        data = _after_padding(stream.unused_data, raw)
+
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+#: The type of a block that stands for one byte, many times.
+_SAME_BYTE = 1
+
+
+def _zstd_pieces(raw: io.BufferedReader) -> Iterator[bytes]:
+    # Block by block, each of at most 128 KiB of content: the package would make 128 MiB of 4 KiB at once. (And its own
+    # reader takes a frame that is cut off for a whole one.)
+    decompressor = zstandard().ZstdDecompressor()
+    while magic := _after_padding(raw.read(4), raw, 4):
+        if len(magic) == 4 and 0x184D2A50 <= int.from_bytes(magic, "little") <= 0x184D2A5F:  # to be passed over
+            left = int.from_bytes(_exactly(raw, 4), "little")
+            while left:
+                left -= len(_exactly(raw, min(left, PIECE)))
+            continue
+        frame = decompressor.decompressobj()
+        for part in _zstd_parts(magic, raw):
+            yield frame.decompress(part)
+        if not frame.eof:
+            raise EOFError("the file ends within a frame")
+
+
+def _zstd_parts(magic: bytes, raw: io.BufferedReader) -> Iterator[bytes]:
+    """Yield header, blocks and checksum of a frame (RFC 8878, 3.1.1)."""
+    if magic != _ZSTD_MAGIC:
+        raise ValueError("these are no zstd data")
+    descriptor = _exactly(raw, 1)
+    flags = descriptor[0]
+    single = flags >> 5 & 1
+    yield magic + descriptor + _exactly(raw, 1 - single + (0, 1, 2, 4)[flags & 3] + (single, 2, 4, 8)[flags >> 6])
+    last = 0
+    while not last:
+        header = _exactly(raw, 3)
+        word = int.from_bytes(header, "little")
+        last = word & 1
+        yield header + _exactly(raw, 1 if word >> 1 & 3 == _SAME_BYTE else word >> 3)
+    if flags >> 2 & 1:
+        yield _exactly(raw, 4)
+
+
+def _exactly(raw: io.BufferedReader, size: int) -> bytes:
+    data = raw.read(size)
+    if len(data) < size:
+        raise EOFError("the file ends within a frame")
+    return data
+
+
+def _after_padding(data: bytes, raw: io.BufferedReader, size: int = INPUT) -> bytes:
+    """Return what comes after zeros, with which a tape or `xz` fills up."""
+    while not (rest := data.lstrip(b"\0")) and (data := raw.read(size)):
+        pass
+    return rest
+
+
+_PIECES: dict[Method, Callable[[io.BufferedReader], Iterator[bytes]]] = {
+    "gzip": _gzip_pieces,
+    "xz": _xz_pieces,
+    "zstd": _zstd_pieces,
+}
+
+
+class _Raw(io.RawIOBase):
+    """Be an input file as Python's own readers know it."""
+
+    def __init__(self, file: InputFile) -> None:
         self._file = file
-        self._make = make
-        self._magic = magic
-        self._member: Any = None
-        self._members = 0
-        self._input = bytearray(BLOCK)
-        self._left = b""
-        self._ended = False
-        self._error: Exception | None = None
-        #: Compressed bytes that were read and are not left.
-        self.taken = 0
+        self._taken = 0
 
-    def read_into(self, buffer: bytearray) -> int:
-        """Fill the beginning of `buffer`; 0 at the end. What was found is given before an error is raised."""
-        done = 0
-        while done < len(buffer) and self._error is None:
-            try:
-                piece = self._piece(min(len(buffer) - done, PIECE))
-            except Exception as error:
-                self._error = error
-                break
-            if piece is None:
-                return done
-            buffer[done : done + len(piece)] = piece
-            done += len(piece)
-        if self._error is not None and not done:
-            raise self._error
-        return done
+    def tell(self) -> int:
+        return self._taken
 
-    def _piece(self, most: int) -> bytes | None:
-        """Return some content, perhaps none yet; None at the end."""
-        if self._member is None and not self._next_member():
-            return None
-        member = self._member
-        if not self._left and getattr(member, "needs_input", True):
-            self._read()
-        given = len(self._left)
-        piece: bytes = member.decompress(self._left, most)
-        self._left = member.unused_data if member.eof else getattr(member, "unconsumed_tail", b"")
-        self.taken += given - len(self._left)
-        if member.eof:
-            self._member = None
-        elif self._ended and not piece:
-            raise EOFError("the file ends within it")
-        return piece
-
-    def _next_member(self) -> bool:
-        """Begin with the next member; False at the end of the file."""
-        while not self._left or (self._members and not self._left.strip(b"\0")):
-            self.taken += len(self._left)  # zeros after a member are there to fill a block
-            self._left = b""
-            self._read()
-            if self._ended:
-                return False
-        if self._members:
-            self._left = self._left.lstrip(b"\0")
-        while len(self._left) < len(self._magic) and not self._ended:
-            self._read()
-        if not self._left.startswith(self._magic):
-            what = "after a member comes something else" if self._members else "it does not begin as such data does"
-            raise ValueError(what)
-        self._member = self._make()
-        self._members += 1
+    def readable(self) -> bool:
         return True
 
-    def _read(self) -> None:
-        count = self._file.read_into(self._input)
-        self._ended = not count
-        self._left += bytes(memoryview(self._input)[:count])
-
-
-class ZstdFrame:
-    """Decompress a frame, little at once: a few bytes may stand for a hundred kilobytes.
-
-    (The package's own reader takes a frame that is cut off for a whole one.)
-    """
-
-    #: Compressed bytes that are decompressed at once, between these.
-    LEAST, MOST = 16, 1 << 14
-
-    def __init__(self, decompressor: Any) -> None:
-        self._frame = decompressor.decompressobj()
-        self._step = self.LEAST
-        self._out = b""
-        self._ended = False
-        self.unconsumed_tail = b""
-
-    @property
-    def eof(self) -> bool:
-        """Tell whether the frame has ended and all of it was given."""
-        return self._ended and not self._out
-
-    @property
-    def needs_input(self) -> bool:
-        """Tell whether there is nothing to give."""
-        return not self._out
-
-    @property
-    def unused_data(self) -> bytes:
-        """Return what comes after the frame."""
-        return self.unconsumed_tail
-
-    def decompress(self, data: bytes, most: int) -> bytes:
-        """Return up to `most` bytes of content."""
-        if not self._out and not self._ended:
-            step = self._step
-            try:
-                self._out = self._frame.decompress(data[:step])
-            except zstandard().ZstdError as error:
-                raise ValueError(str(error)) from error
-            self._ended = self._frame.eof
-            data = self._frame.unused_data + data[step:] if self._ended else data[step:]
-            few = len(self._out) < 1 << 18
-            self._step = min(step * 2, self.MOST) if few else max(step // 4, self.LEAST)
-        self.unconsumed_tail = data
-        given, self._out = self._out[:most], self._out[most:]
-        return given
-
-
-def _gzip() -> tuple[Callable[[], Any], bytes]:
-    return lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), b"\x1f\x8b"
-
-
-def _xz() -> tuple[Callable[[], Any], bytes]:
-    return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ), b"\xfd7zXZ\0"
-
-
-def _zstd() -> tuple[Callable[[], Any], bytes]:
-    decompressor = zstandard().ZstdDecompressor()
-    return lambda: ZstdFrame(decompressor), b""  # a frame that may be skipped begins otherwise
-
-
-_FORMATS: dict[Method, Callable[[], tuple[Callable[[], Any], bytes]]] = {"gzip": _gzip, "xz": _xz, "zstd": _zstd}
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        count = self._file.read_into(buffer)  # type: ignore[arg-type]  # any buffer will do
+        self._taken += count
+        return count
