@@ -18,10 +18,10 @@ BLOCK = 1 << 20
 GRACE = 1.0
 
 
-async def open_blocks(files: FileSystem, path: str, method: Method | None) -> Blocks:
+async def open_blocks(files: FileSystem, path: str, method: Method | None, max_expansion: int | None) -> Blocks:
     """Open the file or the named pipe at `path`; raise an OSError that names what is wrong."""
     thread = FileThread(path, grace=GRACE)
-    opening = thread.submit(_open, files, path, method)
+    opening = thread.submit(_open, files, path, method, max_expansion)
     try:
         file, seekable, size = await asyncio.shield(opening)
     except BaseException:
@@ -95,13 +95,16 @@ class FileBlocks(Blocks):
             self._filling = None
 
 
-def _open(files: FileSystem, path: str, method: Method | None) -> tuple[InputFile | int, bool, int | None]:
+def _open(
+    files: FileSystem, path: str, method: Method | None, max_expansion: int | None
+) -> tuple[InputFile | int, bool, int | None]:
     """Return an open file, or the descriptor of a named pipe, whether it can be read again, and its size."""
     kind = files.kind(path)
     if kind == "pipe" and method is None:
         return files.open_pipe(path), False, None
     file = files.open_to_read(path)
-    return file if method is None else CompressedInput(file, method, path), kind == "file", files.size(path)
+    content = file if method is None else CompressedInput(file, method, path, max_expansion)
+    return content, kind == "file", files.size(path)
 
 
 def _close(file: InputFile | int) -> None:

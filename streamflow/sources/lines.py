@@ -166,6 +166,13 @@ class LineCutter:
         self._at = self._end = 0
         return self._break(0) if self._skipping else self._emit(0)
 
+    def finish_broken(self, error: RecordError) -> LineBlock:
+        """Return a bad record for all the rest, which cannot be read; an unfinished line is part of it."""
+        shown = b"".join(self._held)[:SHOWN]
+        self._at = self._end = 0
+        self._forget()
+        return LineBlock(b"", self.label, self.line, self.offset, RecordError(str(error), shown))
+
     def _cut_first(self) -> LineBlock | None:
         """Cut where a line is unfinished, or longer than a chunk."""
         line_end = self._block.find(b"\n", self._at, self._end)
@@ -242,7 +249,7 @@ class Blocks(ABC):
     async def next(self) -> tuple[bytearray | bytes, int]:
         """Wait for bytes; return a buffer, good until the next call, and how many it holds: 0 at the end.
 
-        Cancelling it loses nothing.
+        RecordError: the rest cannot be read, whoever tries; what came before is good. Cancelling it loses nothing.
         """
 
     def progress(self, offset: int) -> Progress:
@@ -288,7 +295,11 @@ class LineReader(Reader[Any]):
             if self._draining and not self._blocks.drain():
                 self._ended = True
                 return None
-            buffer, end = await self._blocks.next()
+            try:
+                buffer, end = await self._blocks.next()
+            except RecordError as error:
+                self._ended = True
+                return self._cutter.finish_broken(error)
             if end:
                 self._cutter.feed(buffer, end)
             else:

@@ -110,7 +110,7 @@ def test_damage_is_told_with_the_place(method: Any, harm: str, tmp_path: Path) -
         }[harm]
     )
     out: list[Any] = []
-    with pytest.raises((OSError, ValueError)) as caught:
+    with pytest.raises((sf.RecordError, ValueError)) as caught:
         sf.flow(path).to(out).run_sync()
     if harm != "flipped":  # where that may be seen only by what it has done to a record
         assert f"{method} data that is damaged or cut off" in str(caught.value)
