@@ -56,6 +56,10 @@ class FileLines(PolicedSink[T]):
         """Return the absolute path."""
         return os.path.abspath(self.path)
 
+    def writes(self, path: str) -> bool:
+        """Tell whether `path` is that file, by whatever links."""
+        return self.files.same(self.label, path)
+
     @property
     def label(self) -> str:
         """Return the path."""
