@@ -287,16 +287,17 @@ def _ending(stages: tuple[PlannedStage, ...], edges: list[PlannedEdge]) -> tuple
 def _check_files(stages: list[_Draft]) -> None:
     """Refuse two sinks that write one file, and a file that is read and written."""
     sources = [draft.source for draft in stages if draft.source is not None]
-    written: set[str] = set()
+    writing: list[Sink[Any]] = []
     for draft in stages:
-        path = draft.sink.file if draft.sink is not None else None
-        if path is None or path.startswith("/dev/"):
+        sink = draft.sink
+        path = sink.file if sink is not None else None
+        if sink is None or path is None or path.startswith("/dev/"):
             continue
-        if path in written:
+        if any(other.writes(path) for other in writing):
             raise FlowError(f"two sinks write {path!r}, and one would replace what the other wrote: give each its own")
         if any(source.reads(path) for source in sources):
             raise FlowError(f"{path!r} is read and written by the same run: write to another file, and rename it then")
-        written.add(path)
+        writing.append(sink)
 
 
 def _room_for(draft: _Draft) -> int:

@@ -82,6 +82,10 @@ class FileSystem(ABC):
     def resolve(self, path: str) -> str:
         """Return `path` with symbolic links followed, so that renaming onto it keeps them."""
 
+    def same(self, one: str, other: str) -> bool:
+        """Tell whether two paths mean one file, by whatever links."""
+        return self.resolve(one) == self.resolve(other)
+
     def status(self, path: str) -> Status | None:
         """Look at the file at `path`, behind symbolic links; None if there is none."""
         raise NotImplementedError(f"{type(self).__name__} has no files that can be followed")
@@ -100,7 +104,10 @@ class FileSystem(ABC):
 
     @abstractmethod
     def create(self, path: str, like: str | None = None) -> OutputFile:
-        """Make a new file, with the permissions of the file `like` if that exists; raise FileExistsError."""
+        """Make a new file, with the permissions of the file `like` if that exists; raise FileExistsError.
+
+        Errors name `like`, if given: the file that it is to become.
+        """
 
     @abstractmethod
     def open_to_append(self, path: str, *, lines: bool = True) -> OutputFile:

@@ -142,6 +142,15 @@ class LocalFiles(FileSystem):
         """Follow symbolic links."""
         return os.path.realpath(path)
 
+    def same(self, one: str, other: str) -> bool:
+        """Compare names behind symbolic links, then files: one may have several names."""
+        if super().same(one, other):
+            return True
+        with suppress(OSError):
+            first, second = _status(os.stat(one)), _status(os.stat(other))
+            return first.kind == "file" and (first.device, first.inode) == (second.device, second.inode)
+        return False
+
     def open_to_read(self, path: str) -> InputFile:
         """Open for reading, and say which name is near if there is no such file."""
         try:
@@ -163,11 +172,11 @@ class LocalFiles(FileSystem):
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
         except OSError as error:
-            raise _naming(error, path) from None
+            raise _naming(error, like or path) from None
         if like is not None:
             with suppress(OSError):
                 os.chmod(path, stat.S_IMODE(os.stat(like).st_mode))
-        return LocalOutput(descriptor, path)
+        return LocalOutput(descriptor, like or path)
 
     def open_to_append(self, path: str, *, lines: bool = True) -> OutputFile:
         """Open for appending, whole lines only."""
@@ -239,6 +248,8 @@ def _naming(error: OSError, path: str) -> OSError:
 def _nearest(error: OSError, path: str) -> str:
     if not isinstance(error, FileNotFoundError):
         return ""
+    if os.path.islink(path):
+        return f" (it is a symbolic link to {os.readlink(path)!r}, which is not there)"
     directory, name = os.path.split(os.path.abspath(path))
     if not os.path.isdir(directory):
         return f" (there is no directory {directory!r}: make it first)"

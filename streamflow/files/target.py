@@ -43,6 +43,9 @@ class Target:
         if kind in ("pipe", "special") or not complete:
             file = files.open_to_append(path, lines=lines and method is None)
             return cls(files, _compressing(file, method, prompt=True), path, None)
+        if kind == "file":
+            # Who may not write to a file is not to replace it either, though the directory lets him.
+            files.open_to_append(path, lines=False).close()
         path = files.resolve(path)
         directory, name = os.path.split(path)
         kept = name.encode()[:KEPT].decode(errors="ignore")

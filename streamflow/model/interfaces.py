@@ -269,6 +269,10 @@ class Sink(ABC, Generic[T_contra]):
         """Return the absolute path of the file that is written, if there is one."""
         return None
 
+    def writes(self, path: str) -> bool:
+        """Tell whether the file at `path`, which is absolute, is the one that is written."""
+        return self.file == path
+
     @property
     def label(self) -> str:
         """Return the name shown for this sink where the user gave none."""

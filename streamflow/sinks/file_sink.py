@@ -36,9 +36,12 @@ class FileSink(PolicedSink[T]):
 
     @property
     def file(self) -> str | None:
-        """Return the absolute path, symbolic links followed: what they lead to would be replaced."""
-        path = os.path.abspath(self.path)
-        return path if path.startswith("/dev/") else os.path.realpath(path)
+        """Return the absolute path."""
+        return os.path.abspath(self.path)
+
+    def writes(self, path: str) -> bool:
+        """Tell whether `path` is that file, by whatever links."""
+        return self.files.same(self.label, path)
 
     @property
     def label(self) -> str:

@@ -58,9 +58,13 @@ class FileSource(PolicedSource[T]):
         return True
 
     def reads(self, path: str) -> bool:
-        """Tell whether `path` is the file, one of the files, or meant by the pattern."""
-        known = [real(one) for one in self.paths for real in (os.path.abspath, os.path.realpath)]
-        return any(_means(one, path) for one in known)
+        """Tell whether `path` is the file, one of the files, or meant by the pattern, by whatever links."""
+        names = {path, self.files.resolve(path)}
+        return any(
+            any(_means(os.path.abspath(one), name) for name in names)
+            or (not has_magic(one) and self.files.same(one, path))
+            for one in self.paths
+        )
 
     @property
     def label(self) -> str:
