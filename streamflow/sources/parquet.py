@@ -28,9 +28,9 @@ class Parquet(TableSource):
     """Read the rows of a Parquet file (.parquet), as dicts or, with `items="batches"`, as pyarrow's RecordBatches.
 
     Of each row group only the chosen `columns` are read, a record batch at a time: of `batch_rows` rows, or as many as
-    take 8 MiB, 65,536 at most. `path` may be a pattern or a list; the files must have one schema. What is no Parquet,
-    or of another schema, is one bad record for the whole file; a row group that is damaged is one, too, and what
-    follows it is read on.
+    take 8 MiB with all columns, 65,536 at most. `path` may be a pattern or a list; the files must have one schema. What
+    is no Parquet, or of another schema, is one bad record for the whole file; a row group that is damaged is one, too,
+    and what follows it is read on.
     """
 
     def __post_init__(self) -> None:
@@ -74,16 +74,12 @@ class ParquetTable(Table):
         return found if self._columns is None else (batch.select(self._columns) for batch in found)
 
     def _rows(self, group: int) -> int:
-        """Return how many rows of a group take about `BATCH_BYTES`."""
+        """Return how many rows of a group take at most about `BATCH_BYTES`, all columns together.
+
+        The sizes of single columns are not asked for: where they are damaged, pyarrow ends the process.
+        """
         found = self._metadata.row_group(group)
-        wanted = None if self._columns is None else set(self._columns)
-        columns = (found.column(index) for index in range(found.num_columns))
-        size: int = sum(
-            column.total_uncompressed_size
-            for column in columns
-            if wanted is None or column.path_in_schema.split(".")[0] in wanted
-        )
-        return max(1, min(BATCH_ROWS, BATCH_BYTES * int(found.num_rows) // max(size, 1)))
+        return max(1, min(BATCH_ROWS, BATCH_BYTES * int(found.num_rows) // max(int(found.total_byte_size), 1)))
 
     def share(self, group: int) -> float:
         """Go by the rows."""
