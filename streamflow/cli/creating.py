@@ -20,18 +20,21 @@ FILES = {
 }
 
 
-def create(folder: Path) -> None:
-    """Write the template into `folder`; FlowError if something of it is there already."""
+def create(name: str) -> None:
+    """Write the template into the folder `name`; FlowError if something of it is there already."""
+    if not name.strip():
+        raise FlowError("a folder needs a name: streamflow new orders")
+    folder = Path(name)
     if folder.exists() and not folder.is_dir():
         raise FlowError(f"{folder} is there already, and is no folder")
-    there = [name for name in FILES if (folder / name).exists()]
+    there = [file for file in FILES if (folder / file).exists()]
     if there:
         raise FlowError(f"{folder} has {', '.join(there)} already: give another name, or remove them")
     folder.mkdir(parents=True, exist_ok=True)
     template = files("streamflow.cli") / "template"
-    for name in FILES:
-        (folder / name).write_bytes((template / name).read_bytes())
+    for file in FILES:
+        (folder / file).write_bytes((template / file).read_bytes())
     click.echo(f"{folder}/")
-    for name, what in FILES.items():
-        click.echo(f"  {name:14} {what}")
+    for file, what in FILES.items():
+        click.echo(f"  {file:14} {what}")
     click.echo(f"\nNext: cd {shlex.quote(str(folder))} && streamflow run flow.py && streamflow test")

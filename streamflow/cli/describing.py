@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Collection
 
+from streamflow.configuration.references import is_reference
 from streamflow.flows.runnable import Runnable
+from streamflow.model.errors import FlowError
+from streamflow.sources.registry import SOURCES
 
 
 def is_configuration(reference: str) -> bool:
@@ -19,6 +24,7 @@ def described_by(reference: str, *, sink: str | None = None, allowed: Collection
     variables of the environment that a file may use.
     """
     if not is_configuration(reference):
+        _refuse_data(reference)
         from streamflow.configuration.named_flow import named_flow
 
         return named_flow(reference, sink)
@@ -26,3 +32,22 @@ def described_by(reference: str, *, sink: str | None = None, allowed: Collection
     from streamflow.flows.resolve import as_sink
 
     return FlowFile(reference, allowed=allowed, sink=None if sink is None else as_sink(sink)).runnable
+
+
+def _refuse_data(reference: str) -> None:
+    """Raise FlowError for what can be no flow: data, a folder, a file of another kind."""
+    path = reference.partition(":")[0]
+    if path.endswith(".py") or is_reference(reference):
+        return
+    if os.path.isdir(reference):
+        raise FlowError(f"{reference!r} is a folder: a flow is a file .toml or .py, or module:name")
+    if _is_data(reference):
+        raise FlowError(f"{reference!r} is no flow but data: streamflow run --from {shlex.quote(reference)}")
+    raise FlowError(f"{reference!r}: a flow is a file .toml or .py, or module:name, as in steps:flow")
+
+
+def _is_data(path: str) -> bool:
+    try:
+        return bool(SOURCES.name_of(path))
+    except FlowError:
+        return False

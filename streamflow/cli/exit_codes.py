@@ -54,5 +54,12 @@ def exit_code(error: BaseException) -> int:
     return BUG if files[-1].startswith(_OURS) and not explained else FAILED
 
 
+def users_place(error: BaseException) -> str | None:
+    """Return the innermost line of the user's code that an error has passed through, or None."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    frames = [frame for frame in frames if os.path.isfile(frame.filename)]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else None
+
+
 def _is_users(file: str) -> bool:
     return not file.startswith((_OURS, "<streamflow fused", "<frozen", "uvloop/", os.path.dirname(os.__file__)))

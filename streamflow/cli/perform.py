@@ -10,19 +10,22 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from streamflow.cli.exit_codes import BUG, CANCELLED, exit_code
+from streamflow.cli.exit_codes import BUG, CANCELLED, FAILED, exit_code, users_place
 from streamflow.cli.progress import shown
 from streamflow.cli.stopping import stopping
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.flows.runnable import Runnable, loop_factory
 from streamflow.metrics.report import RunReport
 from streamflow.model.errors import FlowError, RunCancelled
+from streamflow.model.failures import message_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from streamflow.engine.runner import OnEvent
 
+#: Exceptions of a group that are told.
+MOST_TOLD = 5
 #: The name that errors of writing to standard output carry.
 STDOUT = "stdout"
 
@@ -50,6 +53,13 @@ def perform(
             return None, _reader_gone()  # `… | head` has seen enough
         explain(error, console, show_traceback)
         return None, exit_code(error)
+    except BaseException as error:  # of the user's: a real Ctrl-C is a signal, and handled as one
+        place = users_place(error)
+        if place is None:
+            raise
+        error.add_note(f"raised in {place}: it would end the process, so that the run could not tell where it was")
+        explain(error, console, show_traceback)
+        return None, FAILED
 
 
 async def _perform(flow: Runnable, console: Console, on_event: OnEvent | None) -> tuple[RunReport, int]:
@@ -76,19 +86,38 @@ def explain(error: BaseException, console: Console, show_traceback: bool | None)
     if isinstance(error, ConfigurationError):
         console.print(str(error), markup=False, highlight=False)
         return
+
+    def say(text: str) -> None:
+        console.print(_plain(text), markup=False, highlight=False)
+
     if show_traceback:
-        console.print("".join(traceback.format_exception(error)), markup=False, highlight=False)
-    kind = "" if isinstance(error, FlowError) else f"{type(error).__name__}: "
-    console.print(f"[bold red]error[/]: {kind}", end="")
-    console.print(str(error), markup=False, highlight=False)
+        say("".join(traceback.format_exception(error)))
+    console.print("[bold red]error[/]: ", end="")
+    say(_told(error))
     for note in getattr(error, "__notes__", ()):
-        console.print(f"  {note}", markup=False, highlight=False)
+        say(f"  {note}")
+    for one in error.exceptions[:MOST_TOLD] if isinstance(error, BaseExceptionGroup) else ():
+        say(f"  - {_told(one)}")
     for cause in _causes(error):
-        console.print(f"  because of {type(cause).__name__}: {cause}", markup=False, highlight=False)
+        say(f"  because of {_told(cause)}")
     if show_traceback is False and not isinstance(error, FlowError):
         console.print("  --traceback shows where in the code", highlight=False)
     if exit_code(error) == BUG:
         console.print("  this is a mistake of streamflow, not yours: please report it, with the traceback")
+
+
+def _told(error: BaseException) -> str:
+    """Return the kind of an error and what it says, in the words of the system without its numbers."""
+    if isinstance(error, FlowError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.strerror}: {error.filename!r}"
+    return f"{type(error).__name__}: {message_of(error)}"
+
+
+def _plain(text: str) -> str:
+    """Return `text` without what a terminal would obey: it comes from the user, or from the data."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 def print_report(report: RunReport, console: Console) -> int:

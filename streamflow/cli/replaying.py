@@ -16,7 +16,7 @@ from streamflow.configuration.problem import nearest
 from streamflow.files.compression import without_suffix
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.joins import merge
-from streamflow.flows.resolve import as_sink
+from streamflow.flows.resolve import as_sink, as_source
 from streamflow.flows.rewiring import entered, parts_of, rewired, sets_aside, with_letters, with_policy
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
@@ -59,6 +59,7 @@ def replay(
         return 0
     again = failed or f"{without_suffix(path).removesuffix('.jsonl')}.failed.jsonl"
     aside = as_sink(again)
+    _refuse_known(described, path, [*to, again])
     replayed = _led_to(_replayed(described, path, sent, forms, DeadLetters(aside)), to, aside)
     report, code = perform(replayed, console)
     if report is None:
@@ -158,6 +159,21 @@ def _led_to(described: Runnable, to: Sequence[str], aside: Sink[Any]) -> Runnabl
         return with_policy(target, DeadLetters(aside)) if sets_aside(what) else target
 
     return rewired(described, change)
+
+
+def _refuse_known(described: Runnable, path: str, targets: Sequence[str]) -> None:
+    """Raise FlowError if something would be replaced that the flow reads or writes, or the letters themselves."""
+    letters_file = as_source(path)
+    parts = [part.what for part in parts_of(described)]
+    for target in targets:
+        file = as_sink(target.rpartition("=")[2]).file
+        if file is None:
+            continue
+        for part in (letters_file, *parts):
+            if part.reads(file) if isinstance(part, Source) else isinstance(part, Sink) and part.writes(file):
+                raise FlowError(f"{target}: it would replace {part.label}, which is the flow's own; give another file")
+            if sets_aside(part) and part.errors.on_error.sink.writes(file):  # type: ignore[union-attr]
+                raise FlowError(f"{target}: it would replace the dead letters of {part.label}; give another file")
 
 
 def _targets(ends: Sequence[str], to: Sequence[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from streamflow.cli.describing import described_by
+from streamflow.cli.describing import described_by, is_configuration
 from streamflow.cli.exit_codes import USAGE, exit_code
 from streamflow.cli.perform import explain, perform, print_report
 from streamflow.cli.report_file import ReportFile
@@ -13,9 +13,11 @@ from streamflow.cli.rooting import within
 from streamflow.configuration.references import load
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.resolve import as_followed, as_sink, as_source, dead_letter
+from streamflow.flows.rewiring import parts_of
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
+from streamflow.sinks.stdout import Stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,10 +28,16 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
     from rich.console import Console
 
     console = Console(stderr=True, soft_wrap=True)
-    if options["follow"] and options["source"] is None:
-        reference, options["source"] = None, reference  # a file that is followed needs no --from
     try:
+        if options["follow"] and options["source"] is None:
+            if reference is not None and is_configuration(reference):
+                raise FlowError(
+                    f"--follow belongs to a file of data; in {reference}, write follow = true in its source"
+                )
+            reference, options["source"] = None, reference  # a file that is followed needs no --from
         runnable = _named(reference, options) if reference is not None else _assembled(steps, options)
+        if options["as_json"] and any(isinstance(part.what, Stdout) for part in parts_of(runnable)):
+            raise FlowError("--json prints the report on standard output, where the items go: give --to FILE")
         if options["root"]:
             runnable = within(runnable, options["root"])
         kept = _report_file(runnable, options, reference)

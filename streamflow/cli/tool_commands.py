@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -11,8 +10,8 @@ from streamflow.cli.verb import Verb, as_json, env
 
 
 @click.command(cls=Verb)
-@click.argument("folder", type=click.Path(path_type=Path))
-def new(folder: Path) -> None:
+@click.argument("folder")
+def new(folder: str) -> None:
     """Make FOLDER, with a flow, data and tests to begin from.
 
     \b

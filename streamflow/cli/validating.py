@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from streamflow.cli.describing import described_by, is_configuration
 from streamflow.cli.exit_codes import CONFIGURATION
 from streamflow.configuration.problem import ConfigurationError
+from streamflow.configuration.references import is_reference
 from streamflow.model.errors import FlowError
 
 
@@ -38,7 +40,7 @@ def _problems(reference: str, imports: bool, allowed: Sequence[str]) -> Sequence
             from streamflow.configuration.flow_file import FlowFile
 
             FlowFile(reference, imports=imports, allowed=allowed)
-        elif imports:
+        elif imports or not _is_python(reference):
             described_by(reference).plan  # noqa: B018 - what does not go together is told now
         else:
             raise FlowError(f"{reference} is Python, which is looked at by importing it: give --imports")
@@ -47,6 +49,12 @@ def _problems(reference: str, imports: bool, allowed: Sequence[str]) -> Sequence
     except FlowError as error:
         return [error]
     return []
+
+
+def _is_python(reference: str) -> bool:
+    """Tell whether only an import could show more."""
+    path = reference.partition(":")[0]
+    return is_reference(reference) or (path.endswith(".py") and os.path.isfile(path))
 
 
 def _plain(problem: Any) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from typing import Any
 from streamflow.configuration.places import Place
 from streamflow.model.errors import FlowError
 
+#: Characters of a mistaken line that are shown at most.
+SHOWN = 120
+
 #: What each code means, in the words of the page of errors.
 CODES = {
     "SF101": "the file cannot be read",
@@ -43,13 +46,15 @@ class Problem:
     def __str__(self) -> str:
         number = str(self.place.line)
         margin = " " * len(number)
-        marks = " " * (self.place.column - 1) + "^" * max(1, self.place.end - self.place.column)
+        line, column = _excerpt(self.line, self.place.column - 1)
+        width = min(max(1, self.place.end - self.place.column), max(1, len(line) - column))
+        marks = " " * column + "^" * width
         shown = [
             f"error[{self.code}]: {self.message}",
             f"{margin}--> {self.file}:{self.place.line}:{self.place.column}",
         ]
         if self.line:
-            shown += [f"{number} | {self.line}", f"{margin} | {marks} {self.fix}".rstrip()]
+            shown += [f"{number} | {line}", f"{margin} | {marks} {self.fix}".rstrip()]
         elif self.fix:
             shown.append(f"{margin} = {self.fix}")
         if self.help:
@@ -69,6 +74,15 @@ class Problem:
             "fix": self.fix,
             "help": self.help,
         }
+
+
+def _excerpt(line: str, column: int) -> tuple[str, int]:
+    """Return what is shown of a line, without what a terminal would obey, and where `column` (from 0) is in it."""
+    plain = "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in line.replace("\t", " "))
+    start = max(0, column - SHOWN // 2) if len(plain) > SHOWN else 0
+    cut = plain[start : start + SHOWN]
+    before, after = "…" * (start > 0), "…" * (start + SHOWN < len(plain))
+    return before + cut + after, column - start + len(before)
 
 
 class ConfigurationError(FlowError):

@@ -54,7 +54,7 @@ class DeadLetter:
             index=index,
             position=position,
             exception=f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
-            message=_message(error),
+            message=message_of(error),
             traceback="".join(traceback.format_exception(error)),
             attempts=attempts,
             time=time,
@@ -68,7 +68,8 @@ class DeadLetter:
         return found
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """Return what an error says, also where somebody's `__str__` is broken."""
     try:
         return str(error)
     except Exception as failure:  # somebody's `__str__` is broken: the item must still be set aside

@@ -190,3 +190,12 @@ def test_a_bad_row_is_mended_to_an_object(project: Path) -> None:
     (project / "bad.jsonl").write_text(json.dumps(letter) + "\n")
     assert call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl").exit_code == 0
     assert read(project / "again.jsonl") == [{"a": "3", "b": "4"}]
+
+
+@pytest.mark.parametrize("target", ["out.jsonl", "in.jsonl", "bad.jsonl", "./out.jsonl"])
+def test_nothing_of_the_flow_is_replaced(failed: Path, target: str) -> None:
+    before = (failed / target).read_bytes()
+    for arguments in (["--to", target], ["--to", "again.jsonl", "--failed", target]):
+        result = call("dlq", "replay", "bad.jsonl", "flow.py", *arguments)
+        assert (result.exit_code, "would replace" in result.stderr) == (2, True), result.stderr
+    assert (failed / target).read_bytes() == before

@@ -109,7 +109,7 @@ def test_a_bad_line_follows_the_policy_too(folder: Path) -> None:
     [
         (["mysteps:flwo"], "did you mean 'flow'?"),
         (["mystep:flow"], "there is no module 'mystep'"),
-        (["mysteps"], "expected MODULE:NAME"),
+        (["mysteps"], "module:name"),
         (["mysteps:number"], "mysteps:number is int"),
         (["mysteps:ended", "--to", "x.jsonl"], "has an end already"),
         ([], "there is nothing to run"),
@@ -199,7 +199,7 @@ def test_options_that_would_have_no_effect_on_a_named_flow_are_refused(folder: P
         ("def f():\n    raise KeyError('k')", "bad:f", "bad.py, line 2"),
         ("async def f(): ...", "bad:f", "bad:f is async"),
         ("import streamflow as sf\ndef f(): return sf.flow(5)", "bad:f", "cannot take items from int"),
-        ("", "..:x", "expected MODULE:NAME"),
+        ("", "..:x", "module:name"),
         ("", "--to", "No such option"),
     ],
 )
@@ -252,3 +252,39 @@ def test_lines_come_out_as_they_come_in(folder: Path) -> None:
         assert process.stdout.readline() == f"{2 * n}\n"  # before the input ends
     process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "says"),
+    [
+        ("raise GeneratorExit", 1, ["GeneratorExit", "odd.py, line 2"]),
+        ("import sys; sys.exit(3)", 1, ["SystemExit: 3", "odd.py, line 2"]),
+        ("raise KeyboardInterrupt", 1, ["KeyboardInterrupt", "odd.py, line 2"]),
+        ("raise ValueError('five\\nlines\\x1b[31m')", 1, ["five\nlines\ufffd[31m"]),
+        ("raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})", 1, ["Odd", "in stage"]),
+        ("raise ExceptionGroup('many', [ValueError('one'), KeyError('two')])", 1, ["- ValueError: one", "- KeyError"]),
+    ],
+)
+def test_whatever_a_function_raises_is_told_with_its_place(
+    folder: Path, function: str, code: int, says: list[str]
+) -> None:
+    (folder / "odd.py").write_text(f"def f(item):\n    {function}\n")
+    command = [*COMMAND, "run", "--from", "in.jsonl", "--map", "odd:f", "--to", "out.jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+    assert done.returncode == code, done.stderr
+    for text in says:
+        assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "out.jsonl").exists()
+
+
+def test_a_report_and_items_do_not_share_standard_output(folder: Path) -> None:
+    result = invoke("--from", "in.jsonl", "--json")
+    assert (result.exit_code, "give --to FILE" in result.output) == (2, True)
+
+
+def test_data_is_no_flow(folder: Path) -> None:
+    assert "run --from in.jsonl" in invoke("in.jsonl").output
+    assert "is a folder" in invoke(".").output
+    (folder / "a.toml").touch()
+    assert "write follow = true" in invoke("a.toml", "--follow").output

@@ -48,6 +48,7 @@ def test_nothing_is_written_over(project: Path) -> None:
     assert (result.exit_code, "has flow.py, app.toml" in result.stderr) == (2, True)
     (project / "file").touch()
     assert "is no folder" in call("new", "file").stderr
+    assert "needs a name" in call("new", "").stderr
 
 
 def test_the_doctor_names_versions_and_what_is_missing() -> None:

@@ -223,3 +223,14 @@ def test_a_file_that_is_missing_is_told_with_the_nearest_name(folder: Path) -> N
         FlowFile("price.toml")
     with pytest.raises(ConfigurationError, match="there is no folder"):
         FlowFile("nowhere/price.toml")
+
+
+def test_a_long_line_is_cut_around_the_mistake_and_obeys_no_terminal(tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text('source = "' + "x" * 5_000 + '.jsonl" \x1b \nsink = "-"\n')
+    with pytest.raises(ConfigurationError) as caught:
+        FlowFile(tmp_path / "long.toml")
+    text = str(caught.value)
+    assert len(text) < 1_000
+    assert "\x1b" not in text
+    shown, marks = text.splitlines()[2:4]
+    assert shown[marks.index("^")] == "\ufffd"
