@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import zstandard
@@ -179,9 +180,10 @@ def _row(content: bytes, at: int, end: int, delimiter: int) -> tuple[list[bytes]
     return (None if state == "quoted" else [*fields, bytes(field)]), at
 
 
+@cache
 def decompressed(method: str, data: bytes) -> tuple[bytes, bool]:
     """Return what can be had of compressed data, a byte at a time, and whether it is whole."""
-    content, decoder, at = b"", None, 0
+    content, decoder, at = bytearray(), None, 0
     if not data:
         return b"", False
     while at < len(data):
@@ -193,11 +195,11 @@ def decompressed(method: str, data: bytes) -> tuple[bytes, bool]:
         try:
             content += decoder.decompress(data[at : at + 1])
         except (zlib.error, lzma.LZMAError, zstandard.ZstdError):
-            return content, False
+            return bytes(content), False
         at += 1
         if decoder.eof:
             decoder = None
-    return content, decoder is None
+    return bytes(content), decoder is None
 
 
 def _decoder(method: str) -> Any:
