@@ -147,7 +147,7 @@ def _rows(content: bytes, delimiter: str) -> Iterator[tuple[int, int, list[bytes
             after = content.find(b"\n", at) + 1 or len(content)
             raw = content[at:after]
             yield number, at, None, raw[:200]
-        elif fields != [b""]:
+        elif content[at:after].strip(b"\r\n"):
             yield number, at, fields, content[at:after]
         at = after
 
