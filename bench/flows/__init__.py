@@ -11,6 +11,7 @@ from bench.flows import (
     json_lines,
     memory,
     start,
+    tables,
     waits,
 )
 from bench.works import Work
@@ -27,6 +28,7 @@ WORKS: dict[str, Work] = {
         json_lines.STRUCTS,
         csv_rows.WORK,
         compressed.WORK,
+        tables.WORK,
         idle_latency.WORK,
         follow.WORK,
         host_timer.WORK,

@@ -85,6 +85,7 @@ class StepsCommand(click.Command):
 @click.option("--flat-map", multiple=True, metavar="MODULE:FUNCTION", help="Make several items of one. Repeatable.")
 @click.option("--concurrency", default=10, show_default=True, type=click.IntRange(1), help="For async functions.")
 @click.option("--on-error", default="fail", show_default=True, help="fail, skip, or a file for dead letters.")
+@click.option("--root", multiple=True, metavar="DIR", help="Read and write files inside of it only. Repeatable.")
 @click.option("--env", multiple=True, metavar="NAME", help="Let a FLOW file use this variable. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object, on stdout.")
 @click.option("--report", metavar="FILE", help="Keep the report, also of a run that failed (.html, .json, .txt).")

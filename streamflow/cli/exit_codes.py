@@ -7,6 +7,7 @@ import os
 import traceback
 
 from streamflow.configuration.problem import ConfigurationError
+from streamflow.files.decompression import UnreadableContent
 from streamflow.model.errors import FlowError, RecordError, TooManyFailures
 
 FAILED = 1
@@ -38,7 +39,7 @@ def exit_code(error: BaseException) -> int:
         return CONFIGURATION
     if isinstance(error, FlowError):
         return USAGE
-    if isinstance(error, (RecordError, TooManyFailures)):
+    if isinstance(error, (RecordError, TooManyFailures, UnreadableContent)):
         return DATA
     if isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, BrokenPipeError):
         return RETRY

@@ -9,6 +9,7 @@ from streamflow.cli.describing import described_by
 from streamflow.cli.exit_codes import USAGE, exit_code
 from streamflow.cli.perform import explain, perform, print_report
 from streamflow.cli.report_file import ReportFile
+from streamflow.cli.rooting import within
 from streamflow.configuration.references import load
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.resolve import as_followed, as_sink, as_source, dead_letter
@@ -29,6 +30,8 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
         reference, options["source"] = None, reference  # a file that is followed needs no --from
     try:
         runnable = _named(reference, options) if reference is not None else _assembled(steps, options)
+        if options["root"]:
+            runnable = within(runnable, options["root"])
         kept = _report_file(runnable, options, reference)
     except FlowError as error:
         explain(error, console, options["show_traceback"])

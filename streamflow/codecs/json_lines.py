@@ -9,7 +9,7 @@ import msgspec
 import orjson
 
 from streamflow.model.calls import InlineCall
-from streamflow.model.errors import FlowError
+from streamflow.model.errors import FlowError, NoForm
 from streamflow.model.interfaces import Codec
 
 Decode = Callable[[bytes], Any]
@@ -92,7 +92,13 @@ def _foreign(value: Any) -> Any:
     if kind.__module__ == "numpy":
         # Not an option of every call: orjson would import numpy for each type that it does not know.
         return orjson.loads(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
-    raise TypeError(
-        f"JSON has no form for {kind.__qualname__}: "
-        f"make a dict, list, str or number of it in a .map(...) before the sink"
-    )
+    way = _WAYS.get(kind.__qualname__, "make a dict, list, str or number of it")
+    raise NoForm(f"JSON has no form for {kind.__qualname__}: {way} in a .map(...) before the sink")
+
+
+#: How what tables hold becomes what JSON has.
+_WAYS = {
+    "Decimal": "make str(value) of it, or float(value),",
+    "bytes": "make value.decode(), value.hex() or base64 of it",
+    "timedelta": "make value.total_seconds() of it",
+}

@@ -9,7 +9,7 @@ from time import time
 from typing import Any
 
 from streamflow.metrics.ledger import Ledger
-from streamflow.model.errors import FlowError, ItemCancelled
+from streamflow.model.errors import FlowError, ItemCancelled, NoForm
 from streamflow.model.failures import DeadLetter
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.policies import DeadLetters
@@ -41,6 +41,8 @@ def explain_letter(error: BaseException, item: object) -> None:
 
 def as_failure(error: BaseException, label: str) -> BaseException:
     """Return `error`, or what stands for one that would be taken for something else on its way to the caller."""
+    if isinstance(error.__cause__, NoForm):
+        return error.__cause__  # an encoder has put words of its own before it
     if isinstance(error, asyncio.CancelledError):
         stand_in: Exception = ItemCancelled(label)
     elif isinstance(error, (StopIteration, StopAsyncIteration)):

@@ -114,7 +114,9 @@ class Tail:
         for copy in copies:
             file = self._opened(copy)
             if file is None:
-                continue
+                if copy.identity in self._unreadable:
+                    continue
+                return self._found(within=AGAIN)  # it was renamed a moment ago
             if copy.size > offset and _bytes_of(file, offset - len(self._before), len(self._before)) == self._before:
                 self._say("truncated", f"{self._path} was emptied: what was in it is read to its end in {copy.path}")
                 self.close()

@@ -22,6 +22,10 @@ class RecordError(StreamflowError):
         self.record = record
 
 
+class NoForm(StreamflowError, TypeError):
+    """Say that a value has no form in the format that it is written in: convert it before the sink."""
+
+
 class BufferOverflow(StreamflowError):
     """Say that an edge with `overflow="fail"` was full."""
 

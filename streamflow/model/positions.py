@@ -25,7 +25,8 @@ class FileMark:
 class Position:
     """Name the place of one item in its source.
 
-    `source` is a path or the source's name; `index` its ordinal from 0 where the source counts items;
+    `source` is a path or the source's name; `index` its ordinal from 0 where the source counts items, within `group`
+    where it has groups (row groups of Parquet, record batches of Arrow);
     `line` (from 1) and `offset` (bytes from the start of the decoded stream) where it is a file; `file` says
     which one where several bear the name in turn.
     """
@@ -35,6 +36,7 @@ class Position:
     line: int | None = None
     offset: int | None = None
     file: FileMark | None = None
+    group: int | None = None
 
     def __str__(self) -> str:
         parts = [self.source]
@@ -42,7 +44,9 @@ class Position:
             parts.append(f"line {self.line:,}")
         if self.offset is not None:
             parts.append(f"byte {self.offset:,}")
-        if self.index is not None:
+        if self.group is not None:
+            parts.append(f"group {self.group:,}, row {self.index or 0:,}")
+        elif self.index is not None:
             parts.append(f"item {self.index:,}")
         return ", ".join(parts)
 

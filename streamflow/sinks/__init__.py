@@ -6,26 +6,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamflow.sinks.arrow import Arrow
     from streamflow.sinks.callables import CallableSink
     from streamflow.sinks.csv_rows import Csv
     from streamflow.sinks.json_lines import JsonLines
     from streamflow.sinks.lists import ListSink
     from streamflow.sinks.null import Null
+    from streamflow.sinks.parquet import Parquet
     from streamflow.sinks.raw_bytes import Bytes
     from streamflow.sinks.registry import resolve
     from streamflow.sinks.rolling import Rolling
     from streamflow.sinks.stdout import Stdout
     from streamflow.sinks.text_lines import TextLines
 
-__all__ = ["Bytes", "CallableSink", "Csv", "JsonLines", "ListSink", "Null", "Rolling", "Stdout", "TextLines", "resolve"]
+__all__ = [
+    "Arrow",
+    "Bytes",
+    "CallableSink",
+    "Csv",
+    "JsonLines",
+    "ListSink",
+    "Null",
+    "Parquet",
+    "Rolling",
+    "Stdout",
+    "TextLines",
+    "resolve",
+]
 
 _HOMES = {
+    "Arrow": "arrow",
     "Bytes": "raw_bytes",
     "CallableSink": "callables",
     "Csv": "csv_rows",
     "JsonLines": "json_lines",
     "ListSink": "lists",
     "Null": "null",
+    "Parquet": "parquet",
     "Rolling": "rolling",
     "Stdout": "stdout",
     "TextLines": "text_lines",

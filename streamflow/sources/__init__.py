@@ -6,26 +6,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamflow.sources.arrow import Arrow
     from streamflow.sources.async_iterable import AsyncIterable
     from streamflow.sources.csv_rows import Csv
     from streamflow.sources.inbox import Inbox
     from streamflow.sources.iterable import Iterable
     from streamflow.sources.json_lines import JsonLines
+    from streamflow.sources.parquet import Parquet
     from streamflow.sources.raw_bytes import Bytes
     from streamflow.sources.registry import resolve
     from streamflow.sources.stdin import Stdin
     from streamflow.sources.text_lines import TextLines
     from streamflow.sources.ticks import Ticks
 
-__all__ = ["AsyncIterable", "Bytes", "Csv", "Inbox", "Iterable", "JsonLines", "Stdin", "TextLines", "Ticks", "resolve"]
+__all__ = [
+    "Arrow",
+    "AsyncIterable",
+    "Bytes",
+    "Csv",
+    "Inbox",
+    "Iterable",
+    "JsonLines",
+    "Parquet",
+    "Stdin",
+    "TextLines",
+    "Ticks",
+    "resolve",
+]
 
 _HOMES = {
+    "Arrow": "arrow",
     "Bytes": "raw_bytes",
     "AsyncIterable": "async_iterable",
     "Inbox": "inbox",
     "Iterable": "iterable",
     "Csv": "csv_rows",
     "JsonLines": "json_lines",
+    "Parquet": "parquet",
     "Stdin": "stdin",
     "TextLines": "text_lines",
     "Ticks": "ticks",

@@ -13,12 +13,12 @@ from typing import Any
 from streamflow.codecs.csv_rows import Dialect, record_maker
 from streamflow.codecs.text import TextCodec
 from streamflow.files.compression import without_suffix
-from streamflow.model.calls import InlineCall
 from streamflow.model.errors import FlowError, RecordError
 from streamflow.model.interfaces import Block
 from streamflow.model.positions import Position
 from streamflow.sources.file_lines import FileLines
 from streamflow.sources.lines import SHOWN, Blocks, LineBlock, LineCutter, LineReader
+from streamflow.sources.taking import Take
 
 Types = Mapping[str, Callable[[str], Any]]
 
@@ -59,7 +59,7 @@ class Csv(FileLines[Any]):
     @property
     def decode(self) -> Callable[[Any], Any]:
         """Return what hands on good records, and raises the error of a bad one."""
-        return Take()
+        return Take(BadRow)
 
     def reader(self, blocks: Blocks) -> CsvReader:
         """Return the reader of the records in `blocks`."""
@@ -76,26 +76,8 @@ class BadRow(list[str]):
         self.error = error
 
     def __bool__(self) -> bool:
-        """Tell that it is a record, though nothing of it may be known: only empty lines are passed over."""
+        """Be no empty line, also where nothing could be made of it."""
         return True
-
-
-class Take(InlineCall):
-    """Return a record, or raise what is wrong with it."""
-
-    def __init__(self) -> None:
-        super().__init__(BadRow, BadRow)
-
-    def __call__(self, item: Any) -> Any:
-        """Look at one record."""
-        if item.__class__ is BadRow:
-            raise item.error
-        return item
-
-    @property
-    def line(self) -> str:
-        """Return the same, spelled out."""
-        return "if x.__class__ is k.0: raise x.error"
 
 
 class RowBlock(Block):

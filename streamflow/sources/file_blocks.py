@@ -6,7 +6,8 @@ import asyncio
 import os
 from contextlib import suppress
 
-from streamflow.files.compression import CompressedInput, Method
+from streamflow.files.compression import Method
+from streamflow.files.decompression import MAX_RATIO, CompressedInput
 from streamflow.files.file_system import FileSystem, InputFile
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import RecordError
@@ -20,10 +21,10 @@ BLOCK = 1 << 20
 GRACE = 1.0
 
 
-async def open_blocks(files: FileSystem, path: str, method: Method | None, max_expansion: int | None) -> Blocks:
+async def open_blocks(files: FileSystem, path: str, method: Method | None, max_ratio: float = MAX_RATIO) -> Blocks:
     """Open the file or the named pipe at `path`; raise an OSError that names what is wrong."""
     thread = FileThread(path, grace=GRACE)
-    opening = thread.submit(_open, files, path, method, max_expansion)
+    opening = thread.submit(_open, files, path, method, max_ratio)
     try:
         file, seekable, size = await asyncio.shield(opening)
     except BaseException:
@@ -107,14 +108,14 @@ class FileBlocks(Blocks):
 
 
 def _open(
-    files: FileSystem, path: str, method: Method | None, max_expansion: int | None
+    files: FileSystem, path: str, method: Method | None, max_ratio: float
 ) -> tuple[InputFile | int, bool, int | None]:
     """Return an open file, or the descriptor of a named pipe, whether it can be read again, and its size."""
     kind = files.kind(path)
     if kind == "pipe" and method is None:
         return files.open_pipe(path), False, None
     file = files.open_to_read(path)
-    content = file if method is None else CompressedInput(file, method, path, max_expansion)
+    content = file if method is None else CompressedInput(file, method, path, max_ratio)
     return content, kind == "file", files.size(path)
 
 

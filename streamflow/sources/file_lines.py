@@ -6,7 +6,8 @@ from dataclasses import KW_ONLY, dataclass
 from glob import has_magic
 from typing import Any, TypeVar
 
-from streamflow.files.compression import MAX_EXPANSION, Compression, check_expansion, method_of
+from streamflow.files.compression import Compression, method_of
+from streamflow.files.decompression import MAX_RATIO
 from streamflow.files.noticing import require_watchfiles
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Reader
@@ -24,8 +25,8 @@ class FileLines(FileSource[T], LineSource[T]):
 
     Several files are read one after the other, those of a pattern in the order of their names; what appears later is
     not seen. `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz). Offsets are
-    those of the content. Where that, beyond 256 MiB, is more than `max_expansion` times as large as the file, reading
-    stops as at damage: a decompression bomb (None for no limit).
+    those of the content. Where it is damaged or cut off, what comes before is read, and the rest is one bad record; so
+    it is where the content is more than `max_ratio` times as long as the file: a decompression bomb.
 
     With `follow` it is one file that never ends: what is appended is read as it comes, through rotation (the file that
     is renamed away is read to its end, then the next one), truncation, deletion and recreation; it need not be there
@@ -35,14 +36,13 @@ class FileLines(FileSource[T], LineSource[T]):
 
     _: KW_ONLY
     compression: Compression = "auto"
-    max_expansion: int | None = MAX_EXPANSION
+    max_ratio: float = MAX_RATIO
     follow: Follow = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for path in self.paths:
             method_of(path, self.compression)  # a method that there is not is told now
-        check_expansion(type(self).__name__, self.max_expansion)
         if self.follow not in (True, False, "notify", "poll"):
             raise FlowError(f"{type(self).__name__}(follow={self.follow!r}): expected True, 'notify', 'poll' or False")
         if self.follow:
@@ -75,7 +75,7 @@ class FileLines(FileSource[T], LineSource[T]):
 
     async def open_one(self, path: str) -> LineReader:
         """Open the file at `path`."""
-        return self.reader(await open_blocks(self.files, path, method_of(path, self.compression), self.max_expansion))
+        return self.reader(await open_blocks(self.files, path, method_of(path, self.compression), self.max_ratio))
 
 
 _SPOKEN = {"directory": "directory", "special": "device or a socket"}

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from fnmatch import fnmatch
 from glob import glob, has_magic
@@ -19,7 +19,7 @@ from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Reader
 from streamflow.sources.file_blocks import GRACE
-from streamflow.sources.many_files import ManyFiles
+from streamflow.sources.many_files import ManyFiles, Opening
 from streamflow.sources.policed import PolicedSource
 
 T = TypeVar("T")
@@ -85,7 +85,11 @@ class FileSource(PolicedSource[T]):
             raise
         if paths == listed[:1]:
             return await self.open_one(paths[0])
-        return ManyFiles(paths, lambda path: replace(self, path=path), sizes)
+        return ManyFiles(paths, self.opener(), sizes)
+
+    def opener(self) -> Callable[[str], Opening]:
+        """Return what opens one file of several, for one run."""
+        return lambda path: replace(self, path=path).open_one(path)
 
     async def _look(self, listed: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
         """Return the files that are meant, and their sizes."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
+from streamflow.files.decompression import UnreadableContent
 from streamflow.model.errors import FlowError, RecordError
 from streamflow.model.interfaces import Block, Reader
 from streamflow.model.positions import Position
@@ -167,12 +168,12 @@ class LineCutter:
         self._at = self._end = 0
         return self._break(0) if self._skipping else self._emit(0)
 
-    def finish_broken(self, error: RecordError) -> LineBlock:
-        """Return a bad record for all the rest, which cannot be read; an unfinished line is part of it."""
+    def give_up(self, why: str) -> LineBlock:
+        """Return the end of what can be read: a broken record, of which an unfinished line is the beginning."""
         shown = b"".join(self._held)[:SHOWN]
         self._at = self._end = 0
         self._forget()
-        return LineBlock(b"", self.label, self.line, self.offset, RecordError(str(error), shown))
+        return LineBlock(b"", self.label, self.line, self.offset, RecordError(why, shown))
 
     def _cut_first(self) -> LineBlock | None:
         """Cut where a line is unfinished, or longer than a chunk."""
@@ -252,7 +253,7 @@ class Blocks(ABC):
     async def next(self) -> tuple[bytearray | bytes, int]:
         """Wait for bytes; return a buffer, good until the next call, and how many it holds: 0 at the end.
 
-        RecordError: the rest cannot be read, whoever tries; what came before is good. Cancelling it loses nothing.
+        Cancelling it loses nothing.
         """
 
     def progress(self, offset: int) -> Progress:
@@ -300,9 +301,9 @@ class LineReader(Reader[Any]):
                 return None
             try:
                 buffer, end = await self._blocks.next()
-            except RecordError as error:
+            except UnreadableContent as error:
                 self._ended = True
-                return self._cutter.finish_broken(error)
+                return self._cutter.give_up(str(error))
             if end:
                 self._cutter.feed(buffer, end)
             else:

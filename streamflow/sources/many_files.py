@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from streamflow.model.errors import RecordError
-from streamflow.model.interfaces import Reader, Source
+from streamflow.model.interfaces import Reader
 from streamflow.model.positions import Position
 from streamflow.model.statistics import Progress
 
-T = TypeVar("T")
+Opening = Coroutine[Any, Any, Reader[Any]]
 
 
 class ManyFiles(Reader[Any]):
     """Read the files at `paths` in this order; a position names its file, and is one within it.
 
-    One file is open at a time. `source_of` gives the source of one file; `sizes` are those of the files, as far as
-    they are known.
+    One file is open at a time. `open_one` opens the file at a path; `sizes` are those of the files, as far as they
+    are known.
     """
 
     def __init__(
-        self, paths: Sequence[str], source_of: Callable[[str], Source[Any]], sizes: Sequence[int | None] = ()
+        self, paths: Sequence[str], open_one: Callable[[str], Opening], sizes: Sequence[int | None] = ()
     ) -> None:
         self._paths = tuple(paths)
         self._sizes = tuple(sizes)
-        self._source_of = source_of
+        self._open_one = open_one
         self._at = 0
         self._reader: Reader[Any] | None = None
         self._here = Position(self._paths[0], line=1, offset=0)
@@ -49,7 +49,7 @@ class ManyFiles(Reader[Any]):
 
     async def _open(self) -> Reader[Any]:
         if self._opening is None:
-            self._opening = asyncio.create_task(self._source_of(self._paths[self._at]).open())
+            self._opening = asyncio.create_task(self._open_one(self._paths[self._at]))
         try:
             self._reader = await asyncio.shield(self._opening)
         except Exception:

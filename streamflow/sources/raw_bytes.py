@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from streamflow.files.compression import MAX_EXPANSION, Compression, check_expansion, method_of
+from streamflow.files.compression import Compression, method_of
+from streamflow.files.decompression import MAX_RATIO
 from streamflow.model.arguments import whole_number
 from streamflow.model.calls import InlineCall
 from streamflow.model.errors import RecordError
@@ -24,7 +25,7 @@ class Bytes(FileSource[bytes]):
 
     A pipe or a device gives what there is, at most a chunk. `path` may be a pattern or a list, as for other files.
     `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz). Offsets are those of
-    the content. Content of more than `max_expansion` times the file, beyond 256 MiB, is taken for a decompression bomb.
+    the content. One more than `max_ratio` times as long as its file is taken for a decompression bomb: it fails.
 
     Files are read, not mapped into memory: a mapped file that somebody shortens ends the process. What a mapping would
     save is a copy: some 0.06 s of the 0.43 s in which a flow takes the CRC of 1 GiB from the page cache (measured).
@@ -33,14 +34,13 @@ class Bytes(FileSource[bytes]):
     _: KW_ONLY
     chunk: int = 1 << 20
     compression: Compression = "auto"
-    max_expansion: int | None = MAX_EXPANSION
+    max_ratio: float = MAX_RATIO
 
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_number("Bytes(chunk=...), a number of bytes,", self.chunk, 1)
         for path in self.paths:
             method_of(path, self.compression)  # a method that there is not is told now
-        check_expansion("Bytes", self.max_expansion)
 
     @property
     def decode(self) -> Callable[[bytes], bytes]:
@@ -49,7 +49,7 @@ class Bytes(FileSource[bytes]):
 
     async def open_one(self, path: str) -> Reader[bytes]:
         """Open the file at `path`."""
-        blocks = await open_blocks(self.files, path, method_of(path, self.compression), self.max_expansion)
+        blocks = await open_blocks(self.files, path, method_of(path, self.compression), self.max_ratio)
         return BytesReader(blocks, path, self.chunk)
 
 

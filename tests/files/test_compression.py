@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
-from streamflow.files.compression import CompressedInput, CompressedOutput, method_of, without_suffix
+from streamflow.files.compression import CompressedOutput, method_of, without_suffix
+from streamflow.files.decompression import CompressedInput
 from streamflow.files.local import LOCAL
 from streamflow.testing import run
 

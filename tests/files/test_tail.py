@@ -138,6 +138,7 @@ class Writer:
         self.lines = 0
         self.turns = 0
         self.generations: list[Generation] = []
+        self.emptied: list[Node] = []
         self.delivered: Callable[[Generation], int] = lambda _: 0
         self.is_open: Callable[[Node], bool] = lambda _: False
 
@@ -187,7 +188,9 @@ class Writer:
         if len(self.generations) > 1:
             before, last = self.generations[-2:]
             in_time = last.first_at is None or self.now < last.first_at + LINGER
-            exists = before.node in self.disk.nodes.values() or self.is_open(before.node)
+            # One that was emptied, and removed before anybody looked, is given up for its copy.
+            removed = before.node not in self.disk.nodes.values()
+            exists = self.is_open(before.node) and before.node not in self.emptied if removed else True
             if in_time and exists and before.sure is None and not before.copied and before.node is not last.node:
                 self._write(before, partial=False)
 
@@ -202,6 +205,7 @@ class Writer:
             last.copied = True
         last.sure = None if copy else self.delivered(last)
         node.content.clear()
+        self.emptied.append(node)
         node.written = self.disk.clock
         self.generations.append(Generation(node))
 
@@ -366,8 +370,9 @@ class Everything(Rotations):
 
     @rule(copy=st.booleans())
     def truncate(self, copy: bool) -> None:
-        if not self.follower.has_seen(self.disk.nodes.get(PATH)):
-            self.follower.look(self.writer.now)  # a copy of what nobody has seen anything of comes late, if at all
+        for _ in range(2):
+            if not self.follower.has_seen(self.disk.nodes.get(PATH)):
+                self.follower.look(self.writer.now)  # a copy of what nobody has seen anything of comes late, if at all
         self.writer.truncate(copy=copy)
 
     @rule()

@@ -3,9 +3,12 @@
 import csv
 import json
 
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 import pytest
 
-from streamflow.sinks import Bytes, CallableSink, Csv, JsonLines, ListSink, TextLines
+from streamflow.sinks import Arrow, Bytes, CallableSink, Csv, JsonLines, ListSink, Parquet, TextLines
 from streamflow.testing.conformance.sinks import SinkSuite
 
 
@@ -59,6 +62,48 @@ class TestBytes(TestJsonLines):
     def written(self):
         data = self.path.read_bytes() if self.path.exists() else b""
         return [data[start : start + 3] for start in range(0, len(data), 3)]
+
+
+class TestParquet(TestJsonLines):
+    items = tuple({"n": number, "text": f"é{number}"} for number in range(20))
+
+    def make_sink(self):
+        return Parquet(self.target(), row_group_rows=7)
+
+    def written(self):
+        return pq.read_table(self.path).to_pylist() if self.path.exists() else []
+
+    def make_bad_item(self):
+        return {"n": "text", "text": "text"}
+
+
+class TestParquetBatches(TestParquet):
+    items = tuple(pa.RecordBatch.from_pylist([{"n": number, "text": "é"}]) for number in range(20))
+
+    def written(self):
+        return pq.read_table(self.path).to_batches(max_chunksize=1) if self.path.exists() else []
+
+    def make_bad_item(self):
+        return pa.RecordBatch.from_pylist([{"n": "text"}])
+
+
+class TestArrow(TestParquet):
+    suffix = ".arrow"
+
+    def make_sink(self):
+        return Arrow(self.target().with_suffix(self.suffix), batch_rows=7)
+
+    def written(self):
+        path = self.path.with_suffix(self.suffix)
+        return ipc.open_file(path).read_all().to_pylist() if path.exists() else []
+
+
+class TestArrowStream(TestArrow):
+    suffix = ".arrows"
+
+    def written(self):
+        path = self.path.with_suffix(self.suffix)
+        return ipc.open_stream(path).read_all().to_pylist() if path.exists() else []
 
 
 class TestList(SinkSuite):

@@ -3,9 +3,24 @@
 import asyncio
 import gzip
 
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 import pytest
 
-from streamflow.sources import AsyncIterable, Bytes, Csv, Inbox, Iterable, JsonLines, Stdin, TextLines, Ticks
+from streamflow.sources import (
+    Arrow,
+    AsyncIterable,
+    Bytes,
+    Csv,
+    Inbox,
+    Iterable,
+    JsonLines,
+    Parquet,
+    Stdin,
+    TextLines,
+    Ticks,
+)
 from streamflow.testing.conformance.sources import SourceSuite
 
 NUMBERS = list(range(20))
@@ -152,3 +167,58 @@ class TestStdin(TestJsonLines):
     def make_source(self):
         self.opened.seek(0)
         return Stdin(descriptor=self.opened.fileno(), chunk=7)
+
+
+ROWS = [{"n": number, "text": f"é{number}"} for number in NUMBERS]
+
+
+class TestParquet(TestJsonLines):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "rows.parquet"
+        pq.write_table(pa.Table.from_pylist(ROWS), self.file, row_group_size=7)
+
+    def make_source(self):
+        return Parquet(self.file, batch_rows=3)
+
+    def expected(self):
+        return ROWS
+
+
+class TestParquetBatches(TestParquet):
+    def make_source(self):
+        return Parquet(self.file, batch_rows=3, items="batches", columns=["text"])
+
+    def expected(self):
+        table = pa.Table.from_pylist(ROWS).select(["text"])
+        bounds = [(0, 3), (3, 3), (6, 1), (7, 3), (10, 3), (13, 1), (14, 3), (17, 3)]
+        return [table.slice(start, rows).combine_chunks().to_batches()[0] for start, rows in bounds]
+
+
+class TestManyParquets(TestParquet):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        for k in range(4):
+            pq.write_table(pa.Table.from_pylist(ROWS[5 * k : 5 * k + 5]), tmp_path / f"{k}.parquet", row_group_size=3)
+        self.file = tmp_path / "*.parquet"
+
+
+class TestArrow(TestParquet):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "rows.arrow"
+        table = pa.Table.from_pylist(ROWS)
+        with ipc.new_file(self.file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=7)
+
+    def make_source(self):
+        return Arrow(self.file, batch_rows=3)
+
+
+class TestArrowStream(TestArrow):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "rows.arrows"
+        table = pa.Table.from_pylist(ROWS)
+        with ipc.new_stream(self.file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=7)

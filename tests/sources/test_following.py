@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -13,8 +16,11 @@ from typing import Any
 
 import pytest
 import uvloop
+from click.testing import CliRunner
 
 import streamflow as sf
+from streamflow.cli.commands import cli
+from streamflow.configuration.flow_file import FlowFile
 from streamflow.files.local import LocalFiles
 from streamflow.model.events import FileChanged
 from streamflow.testing import check_leaks, run
@@ -501,3 +507,48 @@ def test_a_checkpoint_of_a_file_that_grew_shorter_is_taken_up_at_its_beginning(t
         assert changes == ["truncated"]
 
     run(main)
+
+
+def test_the_how_to_runs_as_it_stands(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "follow.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "[1, 2, 3]\n"), done.stderr
+
+
+@pytest.mark.parametrize(("written", "how"), [("true", True), ('"poll"', "poll"), ("false", False)])
+def test_a_flow_file_says_it_as_python_does(written: str, how: Any, tmp_path: Path) -> None:
+    (tmp_path / "flow.toml").write_text(
+        f'source = {{ type = "text", path = "app.log", follow = {written} }}\nsink = "out.txt"\n'
+    )
+    flow = FlowFile(tmp_path / "flow.toml").runnable
+    source = flow.plan.stages[0].source
+    assert isinstance(source, sf.sources.TextLines)
+    assert source.follow == how
+    assert flow.plan.bounded is not bool(how)
+
+
+@pytest.mark.parametrize("arguments", [["app.log", "--follow"], ["--from", "app.log", "--follow"]])
+def test_the_command_line_follows_until_it_is_told_to_stop(arguments: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_text("a\n")
+    command = [sys.executable, "-c", "from streamflow.cli import main; main()", "run", *arguments]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "a\n"
+        append(path, "b\n")
+        assert process.stdout.readline() == "b\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[0] == ""
+    assert process.returncode == 0
+
+
+def test_the_command_line_refuses_what_cannot_be_followed(tmp_path: Path) -> None:
+    (tmp_path / "app.log.gz").write_text("")
+    for arguments in (["--from", str(tmp_path / "app.log.gz")], ["--from", "-"], [str(tmp_path / "flow.toml")], []):
+        result = CliRunner().invoke(cli, ["run", *arguments, "--follow"])
+        assert result.exit_code == 2, result.output
+        assert "error" in result.output

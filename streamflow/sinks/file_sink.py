@@ -1,0 +1,69 @@
+"""A file that is written on a thread of its own: what every sink of files is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from abc import abstractmethod
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, TypeVar
+
+from streamflow.files.file_system import FileSystem
+from streamflow.files.local import LOCAL
+from streamflow.files.target import Target
+from streamflow.files.threads import FileThread
+from streamflow.model.errors import FlowError
+from streamflow.model.interfaces import Writer
+from streamflow.sinks.policed import PolicedSink
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FileSink(PolicedSink[T]):
+    """Describe a file."""
+
+    path: str | os.PathLike[str]
+    _: KW_ONLY
+    files: FileSystem = field(default=LOCAL, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        path = os.fspath(self.path)
+        if not isinstance(path, str) or not path:
+            raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file")
+        object.__setattr__(self, "path", path)
+
+    @property
+    def file(self) -> str | None:
+        """Return the absolute path."""
+        return os.path.abspath(self.path)
+
+    def writes(self, path: str) -> bool:
+        """Tell whether `path` is that file, by whatever links."""
+        return self.files.same(self.label, path)
+
+    @property
+    def label(self) -> str:
+        """Return the path."""
+        return os.fspath(self.path)
+
+    async def open(self, bounded: bool) -> Writer[Any]:
+        """Open the file for one run; raise an OSError that names what is wrong."""
+        thread = FileThread(self.label)
+        opening = thread.submit(self.target, bounded)
+        try:
+            return self.writer(await asyncio.shield(opening), thread)
+        except BaseException:
+            await thread.close()
+            if opening.done() and opening.exception() is None:
+                opening.result().discard()
+            raise
+
+    @abstractmethod
+    def target(self, bounded: bool) -> Target:
+        """Open what is written to, on the file's thread; `bounded` tells whether the flow ends by itself."""
+
+    @abstractmethod
+    def writer(self, target: Target, thread: FileThread) -> Writer[Any]:
+        """Return what writes to `target`."""
