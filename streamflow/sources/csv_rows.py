@@ -177,17 +177,15 @@ class RowBlock(Block):
         return self._given if self._rows is None else len(self) - length_hint(self._rows)
 
     def position(self, index: int) -> Position:
-        """Find record `index` by parsing up to there."""
+        """Find record `index` by parsing up to there; empty lines before it are no part of it."""
         index += len(self) if index < 0 else 0
         reader: Any = self._source.dialect.rows(self._text()[0])
-        rows = _never_raising(reader)
         lines = 0
-        while index > 0:
-            row = next(rows, None)
-            if row is None:
+        for row in _never_raising(reader):
+            if row and not index:
                 break
-            lines = reader.line_num
             index -= bool(row)
+            lines = reader.line_num
         # The parser ends a line at a lone CR too; numbers of lines are those of LF, as everywhere.
         before = b"".join(self._data.splitlines(keepends=True)[:lines])
         line = self._line + before.count(b"\n")

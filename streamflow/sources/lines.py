@@ -28,6 +28,7 @@ FIRST, SHORTEST = 1 << 10, 64
 SHOWN = 200
 
 _BOM = b"\xef\xbb\xbf"
+KEPT = SHOWN + len(_BOM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,10 +192,10 @@ class LineCutter:
         self._length += rest
         if not self._skipping:
             self._skipping = self._length > self._max_line
-            shown = min(rest, SHOWN) if self._skipping else rest
+            shown = min(rest, KEPT) if self._skipping else rest
             self._held.append(self._bytes(self._at + shown))
             if self._skipping:
-                self._held = [b"".join(self._held)[:SHOWN]]
+                self._held = [b"".join(self._held)[:KEPT]]
         self._at = self._end
 
     def _emit(self, border: int) -> LineBlock | None:
@@ -216,13 +217,15 @@ class LineCutter:
 
     def _break(self, border: int) -> LineBlock:
         """Pass over a line that is too long; `border` is the place after it, or 0 at the end of all."""
-        self._held.append(self._bytes(min(border, self._at + SHOWN)))
-        shown = b"".join(self._held)[:SHOWN]
+        self._held.append(self._bytes(min(border, self._at + KEPT)))
+        shown = b"".join(self._held)
         whole = self._length + max(border - self._at, 0)
+        if self.offset == 0 and shown.startswith(_BOM):
+            shown, whole, self.offset = shown[len(_BOM) :], whole - len(_BOM), len(_BOM)
         length = whole - (border > 0)
         error = RecordError(
             f"line of {length:,} bytes is longer than max_line_bytes={self._max_line:,}: raise it to read that",
-            shown,
+            shown[:SHOWN],
         )
         block = LineBlock(b"", self.label, self.line, self.offset, error)
         self.offset += whole
