@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from streamflow.files.compression import Method, zstandard
 from streamflow.files.file_system import InputFile
+from streamflow.model.errors import FlowError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -24,6 +25,12 @@ XZ_MEMORY = 1 << 28
 FREE = 1 << 26
 #: How many times as long as its file a content may be: logs reach 200, a bomb of zeros 1,000 and more.
 MAX_RATIO = 500.0
+
+
+def check_ratio(what: str, max_ratio: float) -> None:
+    """Raise FlowError unless `max_ratio` is a number of at least 1."""
+    if not isinstance(max_ratio, (int, float)) or not max_ratio >= 1:
+        raise FlowError(f"{what}(max_ratio={max_ratio!r}): expected a number of at least 1, how many times as long")
 
 
 class UnreadableContent(OSError):
@@ -154,6 +161,7 @@ def _zstd_pieces(raw: io.BufferedReader) -> Iterator[bytes]:
             while left:
                 left -= len(_exactly(raw, min(left, PIECE)))
             continue
+        magic += raw.read(4 - len(magic))  # zeros that fill up are of any number
         frame = decompressor.decompressobj()
         for part in _zstd_parts(magic, raw):
             yield frame.decompress(part)

@@ -7,10 +7,9 @@ import os
 from contextlib import suppress
 
 from streamflow.files.compression import Method
-from streamflow.files.decompression import MAX_RATIO, CompressedInput
+from streamflow.files.decompression import MAX_RATIO, CompressedInput, UnreadableContent
 from streamflow.files.file_system import FileSystem, InputFile
 from streamflow.files.threads import FileThread
-from streamflow.model.errors import RecordError
 from streamflow.model.statistics import Progress
 from streamflow.sources.lines import Blocks
 from streamflow.sources.pipes import PipeBlocks
@@ -67,11 +66,11 @@ class FileBlocks(Blocks):
         return full, end
 
     def _check_whole(self) -> None:
-        """Raise RecordError if the file is shorter than when it was opened; a compressed one tells that itself."""
+        """Raise UnreadableContent if the file is shorter than when it was opened; a compressed one tells it itself."""
         with suppress(NotImplementedError):
             left = self._file.status().size
             if self._size is not None and left < self._size:
-                raise RecordError(f"the file was cut from {self._size:,} to {left:,} bytes while it was read")
+                raise UnreadableContent(f"the file was cut from {self._size:,} to {left:,} bytes while it was read")
 
     def progress(self, offset: int) -> Progress:
         """Go by the size of the file when it was opened; one that has grown since is as long as what was read."""

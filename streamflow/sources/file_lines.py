@@ -7,7 +7,7 @@ from glob import has_magic
 from typing import Any, TypeVar
 
 from streamflow.files.compression import Compression, method_of
-from streamflow.files.decompression import MAX_RATIO
+from streamflow.files.decompression import MAX_RATIO, check_ratio
 from streamflow.files.noticing import require_watchfiles
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Reader
@@ -43,6 +43,7 @@ class FileLines(FileSource[T], LineSource[T]):
         super().__post_init__()
         for path in self.paths:
             method_of(path, self.compression)  # a method that there is not is told now
+        check_ratio(type(self).__name__, self.max_ratio)
         if self.follow not in (True, False, "notify", "poll"):
             raise FlowError(f"{type(self).__name__}(follow={self.follow!r}): expected True, 'notify', 'poll' or False")
         if self.follow:

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from streamflow.files.compression import Compression, method_of
-from streamflow.files.decompression import MAX_RATIO
+from streamflow.files.decompression import MAX_RATIO, check_ratio
 from streamflow.model.arguments import whole_number
 from streamflow.model.calls import InlineCall
 from streamflow.model.errors import RecordError
@@ -41,6 +41,7 @@ class Bytes(FileSource[bytes]):
         whole_number("Bytes(chunk=...), a number of bytes,", self.chunk, 1)
         for path in self.paths:
             method_of(path, self.compression)  # a method that there is not is told now
+        check_ratio(type(self).__name__, self.max_ratio)
 
     @property
     def decode(self) -> Callable[[bytes], bytes]:

@@ -184,11 +184,9 @@ def _row(content: bytes, at: int, end: int, delimiter: int) -> tuple[list[bytes]
 def decompressed(method: str, data: bytes) -> tuple[bytes, bool]:
     """Return what can be had of compressed data, a byte at a time, and whether it is whole."""
     content, decoder, at = bytearray(), None, 0
-    if not data:
-        return b"", False
     while at < len(data):
         if decoder is None:
-            if method != "zstd" and at and data[at] == 0:
+            if data[at] == 0 and (at or method == "zstd"):
                 at += 1  # filled up, behind a member
                 continue
             decoder = _decoder(method)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
-from streamflow.files.compression import CompressedInput
+from streamflow.files.decompression import CompressedInput, UnreadableContent
 from streamflow.files.file_system import InputFile
 from streamflow.model.errors import RecordError
 from streamflow.sources.lines import Blocks
@@ -162,8 +162,8 @@ def _content(method: Any, data: bytes, sizes: list[int]) -> tuple[bytes, bool]:
         turn += 1
         try:
             count = file.read_into(buffer)
-        except RecordError:
-            with pytest.raises(RecordError):
+        except UnreadableContent:
+            with pytest.raises(UnreadableContent):
                 file.read_into(buffer)  # and again
             return found, True
         if not count:
