@@ -46,7 +46,7 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, OSError):
         return RETRY if error.errno in _FOR_NOW else FAILED
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    if not files or any(_is_users(file) for file in files):
+    if not files or any(is_users(file) for file in files):
         return FAILED
     if isinstance(error, ValueError):
         return DATA  # nobody's function but a decoder's, or a converter such as `int`
@@ -56,10 +56,11 @@ def exit_code(error: BaseException) -> int:
 
 def users_place(error: BaseException) -> str | None:
     """Return the innermost line of the user's code that an error has passed through, or None."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     frames = [frame for frame in frames if os.path.isfile(frame.filename)]
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else None
 
 
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
+    """Tell whether a file is neither ours nor Python's."""
     return not file.startswith((_OURS, "<streamflow fused", "<frozen", "uvloop/", os.path.dirname(os.__file__)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from streamflow.cli.exit_codes import BUG, CANCELLED, FAILED, exit_code, users_place
 from streamflow.cli.progress import shown
-from streamflow.cli.stopping import stopping
+from streamflow.cli.stopping import Interrupted, stopping
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.flows.runnable import Runnable, loop_factory
 from streamflow.metrics.report import RunReport
@@ -53,6 +53,9 @@ def perform(
             return None, _reader_gone()  # `… | head` has seen enough
         explain(error, console, show_traceback)
         return None, exit_code(error)
+    except Interrupted as error:
+        console.print("ended: nothing half-written bears its final name", highlight=False)
+        return None, 128 + error.number
     except BaseException as error:  # of the user's: a real Ctrl-C is a signal, and handled as one
         place = users_place(error)
         if place is None:
@@ -110,8 +113,9 @@ def _told(error: BaseException) -> str:
     """Return the kind of an error and what it says, in the words of the system without its numbers."""
     if isinstance(error, FlowError):
         return str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.strerror}: {error.filename!r}"
+    if isinstance(error, OSError) and error.filename is not None and error.errno is not None:
+        kind = "" if error.strerror == os.strerror(error.errno) else f"{type(error).__name__}: "
+        return f"{kind}{error.strerror}: {error.filename!r}"
     return f"{type(error).__name__}: {message_of(error)}"
 
 

@@ -65,12 +65,14 @@ def interrupted(stranger: Stranger) -> list[str]:
     output = stranger.folder / "caught.jsonl"
     with stranger.begins(f"streamflow run --from - --map str.upper --to {output}") as run:
         assert run.stdin is not None
-        run.stdin.write("".join(f'"line {number}"\n' for number in range(1000)))
+        # More than a pipe holds: when all is written, the run has begun to read.
+        run.stdin.write("".join(f'"line {number}"\n' for number in range(50_000)))
         run.stdin.flush()
-        while not any(stranger.folder.glob("*caught*")):
-            assert run.poll() is None
         run.send_signal(signal.SIGINT)
+        assert run.stderr is not None
+        told = run.stderr.read()
         assert run.wait(timeout=60) == 128 + signal.SIGINT
+        assert "what came of the part that was read" in told, told
     return [json.loads(line) for line in output.read_text().splitlines()]
 
 

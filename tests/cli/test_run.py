@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import subprocess
 import sys
 from importlib import metadata
@@ -288,3 +289,42 @@ def test_data_is_no_flow(folder: Path) -> None:
     assert "is a folder" in invoke(".").output
     (folder / "a.toml").touch()
     assert "write follow = true" in invoke("a.toml", "--follow").output
+
+
+BLOCKING = """
+import sys, time, asyncio
+def told(): print("begun", file=sys.stderr, flush=True)
+def sleeps(item):
+    told()
+    time.sleep(1000)
+async def swallows(item):
+    told()
+    while True:
+        try: await asyncio.sleep(1000)
+        except asyncio.CancelledError: pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [("sleeps", ["holds the event loop", "ended"]), ("swallows", ["cancelling", "ending at once"])],
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_third_signal_ends_what_cannot_be_stopped(
+    folder: Path, function: str, says: tuple[str, str], number: int
+) -> None:
+    (folder / "blocking.py").write_text(BLOCKING)
+    command = [*COMMAND, "run", "--from", "in.jsonl", "--map", f"blocking:{function}", "--to", "out.jsonl"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder) as run:
+        assert run.stderr is not None
+        seen = ""
+        answers = ["begun", "draining", *says]
+        for answer in answers:
+            while answer not in seen:
+                line = run.stderr.readline()
+                assert line, seen
+                seen += line
+            if answer != answers[-1]:
+                run.send_signal(number)
+        assert run.wait(timeout=60) == 128 + number, seen
+    assert not (folder / "out.jsonl").exists()
