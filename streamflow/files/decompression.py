@@ -182,7 +182,11 @@ def _zstd_parts(magic: bytes, raw: io.BufferedReader) -> Iterator[bytes]:
         header = _exactly(raw, 3)
         word = int.from_bytes(header, "little")
         last = word & 1
-        yield header + _exactly(raw, 1 if word >> 1 & 3 == _SAME_BYTE else word >> 3)
+        size = 1 if word >> 1 & 3 == _SAME_BYTE else word >> 3
+        block = raw.read(size)
+        yield header + block  # of one that is cut off, the decoder may still make something
+        if len(block) < size:
+            raise EOFError("the file ends within a frame")
     if flags >> 2 & 1:
         yield _exactly(raw, 4)
 
