@@ -39,9 +39,10 @@ class Letter(msgspec.Struct):
     def place(self) -> str:
         """Return where the item came from, in a few words."""
         known = self.position or {}
-        if "line" in known:
-            return f"{known.get('source')}, line {known['line']:,}"
-        return f"{known['source']}, item {known.get('index', 0):,}" if "source" in known else ""
+        for name in ("line", "index"):
+            if isinstance(number := known.get(name), int):
+                return f"{known.get('source')}, {'item' if name == 'index' else name} {number:,}"
+        return str(known.get("source", ""))
 
 
 @dataclass(kw_only=True)
@@ -58,13 +59,13 @@ class Group:
 
 
 def letters(path: str) -> Iterator[Letter]:
-    """Yield the dead letters in a file; what is none raises RecordError with its line."""
-    number = 1
+    """Yield the dead letters in a file; what is none raises RecordError, with a note of where it stands."""
     try:
-        for number, letter in enumerate(flow(JsonLines(path, type=Letter)), 2):  # noqa: B007 - of the one after it
-            yield letter
+        yield from flow(JsonLines(path, type=Letter))
     except ValueError as error:
-        raise RecordError(f"{path}, line {number:,} is no dead letter: {error}") from None
+        refused = RecordError(f"{path}: this is no dead letter: {error}")
+        refused.__notes__ = getattr(error, "__notes__", [])
+        raise refused from None
 
 
 def list_letters(path: str, *, as_json: bool) -> None:
@@ -95,7 +96,7 @@ def list_letters(path: str, *, as_json: bool) -> None:
 
 
 def show_letter(path: str, number: int, *, as_json: bool) -> None:
-    """Print all that is known about the letter in line `number`."""
+    """Print all that is known about letter `number`, counted from 1."""
     letter = next(islice(letters(path), number - 1, None), None)
     if letter is None:
         raise FlowError(f"{path} has fewer than {number:,} dead letters: {sum(1 for _ in letters(path)):,}")
@@ -103,20 +104,26 @@ def show_letter(path: str, number: int, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values))
         return
-    from datetime import UTC, datetime
-
-    when = datetime.fromtimestamp(letter.time, UTC).isoformat(" ", "seconds").removesuffix("+00:00") + " UTC"
     item = json.dumps(letter.item, indent=2, ensure_ascii=False)
     rows = {
         "failed in": f"{letter.operator}, of stage {letter.stage}",
         "came from": letter.place or "unknown",
-        "when": f"{when}, at attempt {letter.attempts}",
+        "when": f"{_when(letter.time)}, at attempt {letter.attempts}",
         "error": f"{letter.exception}: {letter.message}",
         f"item ({letter.form})": item,
     }
     for name, value in rows.items():
         click.echo(f"{click.style(name, bold=True)}: {value}")
     click.echo(f"\n{letter.traceback.rstrip()}")
+
+
+def _when(time: float) -> str:
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat(" ", "seconds").removesuffix("+00:00") + " UTC"
+    except (ValueError, OverflowError, OSError):  # somebody has edited it
+        return f"{time:g} seconds after 1970"
 
 
 def _cut(text: str) -> str:

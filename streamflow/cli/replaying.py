@@ -66,6 +66,9 @@ def replay(
         return code
     if as_json:
         return print_report(report, console) or code
+    if report.state != "finished":
+        click.echo(f"stopped: the first {report.items_in:,} letters of {path} were sent, the others were not", err=True)
+        return code
     lost = report.failed
     click.echo(f"{sum(sent.values()):,} sent, {lost:,} failed again{f', see {again}' if lost else ''}", err=True)
     return code

@@ -77,7 +77,7 @@ def ls(file: str, as_json: bool) -> None:
 @click.argument("number", type=click.IntRange(1), default=1)
 @as_json("it")
 def show_one(file: str, number: int, as_json: bool) -> None:
-    """Show dead letter NUMBER of a file (the line it stands in; by default the first), with its traceback.
+    """Show dead letter NUMBER of a file (by default the first), with its traceback.
 
     \b
     Example: streamflow dlq show bad.jsonl 3

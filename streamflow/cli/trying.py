@@ -69,7 +69,7 @@ def _difference(flow: Runnable, case: Case) -> Iterator[str]:
         found = trial(flow, case.input)
     except FlowError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:  # also what would end us, as if all were well
         yield f"the run failed: {type(error).__name__}: {error}"
         yield from getattr(error, "__notes__", ())
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from streamflow.configuration.references import calling, load
@@ -22,11 +23,23 @@ def named_flow(reference: str, sink: Sink[Any] | str | None = None) -> Runnable:
     if path.endswith(".py"):
         if not os.path.isfile(path):
             raise FlowError(f"{reference!r}: there is no file {path!r}")
-        folder, file = os.path.split(path)
-        found = load(f"{file.removesuffix('.py')}:{name or 'flow'}", folder)
+        found = _in_file(path, name or "flow")
     else:
         found = load(reference)
     return with_an_end(found, reference, sink)
+
+
+def _in_file(path: str, name: str) -> Any:
+    """Return what is called `name` in the file at `path`, which is imported as a module."""
+    folder, file = os.path.split(path)
+    module = file.removesuffix(".py")
+    if not module.isidentifier():
+        raise FlowError(f"{path!r} is imported, and {module!r} is no name for a module: rename it, with letters and _")
+    loaded = sys.modules.get(module)
+    known = getattr(loaded, "__file__", None)
+    if loaded is not None and (known is None or os.path.realpath(known) != os.path.realpath(path)):
+        raise FlowError(f"{path!r} has the name of another module, which is loaded already ({known}): rename it")
+    return load(f"{module}:{name}", folder)
 
 
 def with_an_end(found: Any, reference: str, sink: Sink[Any] | str | None = None) -> Runnable:

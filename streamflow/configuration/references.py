@@ -53,7 +53,7 @@ def calling(call: Callable[[], Any], what: str) -> Any:
         return call()
     except (ModuleNotFoundError, FlowError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:  # also what would end us
         lines = [f"{frame.filename}, line {frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
         where = [line for line in lines if not line.startswith(("<frozen", os.path.dirname(__file__)))]
         place = f" ({where[-1]})" if where else ""

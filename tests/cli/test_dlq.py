@@ -140,6 +140,14 @@ def test_what_is_no_dead_letter_is_told_with_its_line(failed: Path) -> None:
         assert "line 5" in result.stderr
 
 
+@pytest.mark.parametrize("odd", [{"position": {"line": "x"}}, {"time": 1e30}, {"position": {"first": {}}}])
+def test_letters_that_were_edited_to_nonsense_are_shown_all_the_same(failed: Path, odd: dict[str, Any]) -> None:
+    letter = read(failed / "bad.jsonl")[0] | odd
+    (failed / "odd.jsonl").write_text(json.dumps(letter) + "\n")
+    assert call("dlq", "ls", "odd.jsonl").exit_code == 0
+    assert call("dlq", "show", "odd.jsonl").exit_code == 0
+
+
 def test_items_that_json_changes_are_sent_only_if_asked(project: Path) -> None:
     (project / "flow.py").write_text(
         "import streamflow as sf\n"

@@ -141,6 +141,29 @@ def test_a_flow_that_fails_fails_the_test_with_its_error(project: Path) -> None:
     assert "the run failed: ValueError: could not convert string to float: 'ten'" in result.stdout
 
 
+def test_a_function_that_ends_the_process_fails_the_test(project: Path) -> None:
+    replace(project / "flow.py", "return {**order", "import sys; sys.exit(0); return {**order")
+    result = call("test")
+    assert result.exit_code == 1
+    assert "the run failed: SystemExit: 0" in result.stdout
+
+
+@pytest.mark.parametrize("verb", [["run"], ["graph"], ["bench"], ["validate", "--imports"]])
+def test_a_module_that_ends_the_process_is_told(project: Path, verb: list[str]) -> None:
+    (project / "flow.py").write_text("import sys\nsys.exit(0)\n")
+    result = call(*verb, "flow.py")
+    assert result.exit_code in (2, 78)
+    assert "SystemExit: 0" in result.output
+    assert "line 2" in result.output
+
+
+def test_a_file_that_cannot_be_a_module_is_told(project: Path) -> None:
+    for name, says in (("json.py", "rename it"), ("my-flow.py", "no name for a module")):
+        (project / name).write_text((project / "flow.py").read_text())
+        result = call("run", name)
+        assert (result.exit_code, says in result.output) == (2, True), result.output
+
+
 def test_order_counts_unless_the_test_says_otherwise(project: Path) -> None:
     items = '{ status = "paid", amount = %d }'
     for ordered, code in (("true", 1), ("false", 0)):

@@ -34,6 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    await asyncio.Event().wait()\n"
     )
     (tmp_path / "in.jsonl").write_text("".join(f"{n}\n" for n in range(5)))
+    monkeypatch.delitem(sys.modules, "reportflow", raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "reportsteps", raising=False)
