@@ -26,7 +26,7 @@ _FOR_NOW = {
     for name in ("ENOSPC", "EDQUOT", "EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "EBUSY", "ETXTBSY", "ESTALE")
     if hasattr(errno, name)
 }
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def exit_code(error: BaseException) -> int:
@@ -51,7 +51,7 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, ValueError):
         return DATA  # nobody's function but a decoder's, or a converter such as `int`
     explained = any(note.startswith("in stage ") for note in getattr(error, "__notes__", ()))
-    return BUG if files[-1].startswith(_OURS) and not explained else FAILED
+    return BUG if files[-1].startswith(OURS) and not explained else FAILED
 
 
 def users_place(error: BaseException) -> str | None:
@@ -63,4 +63,4 @@ def users_place(error: BaseException) -> str | None:
 
 def is_users(file: str) -> bool:
     """Tell whether a file is neither ours nor Python's."""
-    return not file.startswith((_OURS, "<streamflow fused", "<frozen", "uvloop/", os.path.dirname(os.__file__)))
+    return not file.startswith((OURS, "<streamflow fused", "<frozen", "uvloop/", os.path.dirname(os.__file__)))

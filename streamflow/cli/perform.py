@@ -68,7 +68,7 @@ def perform(
 async def _perform(flow: Runnable, console: Console, on_event: OnEvent | None) -> tuple[RunReport, int]:
     """Return the report, and the signal that has drained the run, or 0."""
     run = flow.start(on_event=on_event)
-    with stopping(run, lambda text: console.print(text, highlight=False)) as stopper:
+    with stopping(run) as stopper:
         try:
             async with shown(run, console):
                 report = await run.wait()

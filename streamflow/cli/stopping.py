@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from streamflow.cli.exit_codes import is_users
+from streamflow.cli.exit_codes import OURS, is_users
 
 if TYPE_CHECKING:
     from streamflow.engine.runner import Run
@@ -27,13 +27,12 @@ class Interrupted(BaseException):
 class Stopper:
     """Turn signals into the gears of stopping.
 
-    Signals come here at once, wherever the process is; the gears turn on the loop. Where a function holds the loop,
-    they cannot: the second signal says so, and the third breaks the function off.
+    Signals come here at once, wherever the process is; the gears turn on the loop. Where a function of the user's holds
+    the loop, they cannot: the second signal says so, and the third breaks the function off.
     """
 
-    def __init__(self, run: Run, tell: Callable[[str], object]) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
-        self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._came = 0
         self._stopping: list[asyncio.Task[object]] = []
@@ -42,19 +41,21 @@ class Stopper:
 
     def signal(self, number: int, frame: FrameType | None) -> None:
         """Take one signal."""
-        held = self._came > len(self._stopping)  # those before have not been seen to yet
+        # Where those before have not been seen to yet, a function may hold the loop.
+        holder = _holder(frame) if self._came > len(self._stopping) else None
         self._came += 1
         if self._came == 1:
             self.signal_number = number
-            self._tell("draining: what was read is being finished; once more to cancel")
+            _say("draining: what was read is being finished; once more to cancel")
+        elif self._came == 2 and holder is None:
+            _say("cancelling; once more to end at once")
         elif self._came == 2:
-            holding = f"{_holder(frame)} holds the event loop, so that nothing can stop; once more breaks it off"
-            self._tell(holding if held else "cancelling; once more to end at once")
-        elif held:
-            raise Interrupted(number)
-        else:
-            self._tell("ending at once: what is unfinished bears no final name")
+            _say(f"cancelling as soon as {holder} returns, which holds the event loop; once more breaks it off")
+        elif holder is None:
+            _say("ending at once: what is unfinished bears no final name")
             os._exit(128 + number)
+        else:
+            raise Interrupted(number)
         self._loop.call_soon_threadsafe(self._next_gear)
 
     def _next_gear(self) -> None:
@@ -66,21 +67,44 @@ class Stopper:
         await asyncio.gather(*self._stopping, return_exceptions=True)
 
 
-def _holder(frame: FrameType | None) -> str:
-    """Name the user's function that is at work."""
+def _say(text: str) -> None:
+    """Write to standard error past Python's buffers: the signal may have come in the middle of a write to them."""
+    with suppress(OSError):
+        os.write(2, f"{text}\n".encode())
+
+
+def _holder(frame: FrameType | None) -> str | None:
+    """Name the user's function that is at work, if one is."""
     while frame is not None and not is_users(frame.f_code.co_filename):
+        # The signal may have come while one before it was taken: what that has interrupted counts.
+        if frame.f_code.co_filename.startswith(OURS) and frame.f_code.co_filename != __file__:
+            return None  # what called us is no function of the flow
         frame = frame.f_back
-    return "a function" if frame is None else f"{frame.f_code.co_name} ({frame.f_code.co_filename}, {frame.f_lineno})"
+    if frame is None or not os.path.isfile(frame.f_code.co_filename):
+        return None
+    return f"{frame.f_code.co_name} ({frame.f_code.co_filename}, line {frame.f_lineno})"
 
 
 @contextmanager
-def stopping(run: Run, tell: Callable[[str], object]) -> Iterator[Stopper]:
+def stopping(run: Run) -> Iterator[Stopper]:
     """Let SIGINT, SIGTERM and SIGHUP stop `run` while the block lasts."""
-    stopper = Stopper(run, tell)
+    stopper = Stopper(run)
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, stopper.signal) for number in numbers}
+    before = {number: signal.getsignal(number) for number in numbers}
+    loop = asyncio.get_running_loop()
+    for number in numbers:
+        with suppress(NotImplementedError):  # Windows
+            # Only so that the signal wakes a loop that sleeps: the handler proper runs at once.
+            loop.add_signal_handler(number, _awake)
+        signal.signal(number, stopper.signal)
     try:
         yield stopper
     finally:
         for number, handler in before.items():
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+def _awake() -> None:
+    """Do nothing: that the loop turns is enough."""
