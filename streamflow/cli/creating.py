@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +21,7 @@ FILES = {
 }
 
 
-def create(name: str) -> None:
+def create(name: str, *, as_json: bool = False) -> None:
     """Write the template into the folder `name`; FlowError if something of it is there already."""
     if not name.strip():
         raise FlowError("a folder needs a name: streamflow new orders")
@@ -34,6 +35,9 @@ def create(name: str) -> None:
     template = files("streamflow.cli") / "template"
     for file in FILES:
         (folder / file).write_bytes((template / file).read_bytes())
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), "files": FILES}))
+        return
     click.echo(f"{folder}/")
     for file, what in FILES.items():
         click.echo(f"  {file:14} {what}")

@@ -18,6 +18,7 @@ from streamflow.flows.runnable import Runnable, loop_factory
 from streamflow.metrics.report import RunReport
 from streamflow.model.errors import FlowError, RunCancelled
 from streamflow.model.failures import message_of
+from streamflow.model.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +92,7 @@ def explain(error: BaseException, console: Console, show_traceback: bool | None)
         return
 
     def say(text: str) -> None:
-        console.print(_plain(text), markup=False, highlight=False)
+        console.print(printable(text, keep="\n\t"), markup=False, highlight=False)
 
     if show_traceback:
         say("".join(traceback.format_exception(error)))
@@ -117,11 +118,6 @@ def _told(error: BaseException) -> str:
         kind = "" if error.strerror == os.strerror(error.errno) else f"{type(error).__name__}: "
         return f"{kind}{error.strerror}: {error.filename!r}"
     return f"{type(error).__name__}: {message_of(error)}"
-
-
-def _plain(text: str) -> str:
-    """Return `text` without what a terminal would obey: it comes from the user, or from the data."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 def print_report(report: RunReport, console: Console) -> int:

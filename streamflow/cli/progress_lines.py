@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamflow.metrics.units import clock, share, written
+from streamflow.model.printable import printable
 from streamflow.model.statistics import EdgeStatistics, Progress, RunStatistics, StageStatistics
 
 #: Cells of a bar, and edges that are shown.
@@ -18,12 +19,12 @@ def lines(now: RunStatistics, earlier: RunStatistics | None = None) -> list[str]
     found += [_edge(edge) for edge in shown]
     if len(now.edges) > len(shown):
         found.append(f"  and {len(now.edges) - len(shown):,} edges that are less full")
-    return [_printable(line) for line in found]
+    return [printable(line) for line in found]
 
 
 def in_one_line(now: RunStatistics) -> str:
     """Return items, bytes, failures and the busiest stage, over all of the run so far."""
-    return _printable("; ".join([_figures(now, None), *_busiest(now, None)]))
+    return printable("; ".join([_figures(now, None), *_busiest(now, None)]))
 
 
 def _busiest(now: RunStatistics, earlier: RunStatistics | None) -> list[str]:
@@ -139,8 +140,3 @@ def _bar(part: float, cells: int) -> str:
     eighths = int(part * cells * 8)
     whole, rest = divmod(eighths, 8)
     return f"▕{('█' * whole + (_EIGHTHS[rest] if rest else '')).ljust(cells)}▏"
-
-
-def _printable(line: str) -> str:
-    """Return `line` without what would move the cursor: names come from the user."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in line)

@@ -49,18 +49,21 @@ def replay(
     console = Console(stderr=True, soft_wrap=True)
     described = described_by(reference, sink=None, allowed=allowed)
     forms = (*WHOLE, "encoded") if plain else WHOLE
-    counts: Counter[tuple[Entry, bool]] = Counter(
-        ((letter.operator, letter.stage), letter.form in forms) for letter in letters(path)
-    )
-    sent = {entry: count for (entry, fit), count in counts.items() if fit}
-    _tell_left(path, [letter for letter in letters(path) if letter.form not in forms], plain)
+    sent: Counter[Entry] = Counter()
+    left: Counter[str] = Counter()
+    for letter in letters(path):
+        if letter.form in forms:
+            sent[letter.operator, letter.stage] += 1
+        else:
+            left[letter.form] += 1
+    _tell_left(path, left, plain)
     if not sent:
         click.echo(f"{path}: there is nothing to send", err=True)
         return 0
     again = failed or f"{without_suffix(path).removesuffix('.jsonl')}.failed.jsonl"
     aside = as_sink(again)
     _refuse_known(described, path, [*to, again])
-    replayed = _led_to(_replayed(described, path, sent, forms, DeadLetters(aside)), to, aside)
+    replayed = _led_to(_replayed(described, path, list(sent), forms, DeadLetters(aside)), to, aside)
     report, code = perform(replayed, console)
     if report is None:
         return code
@@ -70,13 +73,13 @@ def replay(
         click.echo(f"stopped: the first {report.items_in:,} letters of {path} were sent, the others were not", err=True)
         return code
     lost = report.failed
-    click.echo(f"{sum(sent.values()):,} sent, {lost:,} failed again{f', see {again}' if lost else ''}", err=True)
+    click.echo(f"{sent.total():,} sent, {lost:,} failed again{f', see {again}' if lost else ''}", err=True)
     return code
 
 
-def _tell_left(path: str, left: Sequence[Letter], plain: bool) -> None:
+def _tell_left(path: str, left: Counter[str], plain: bool) -> None:
     """Say which letters cannot be sent, and why; they stay where they are."""
-    for form, count in Counter(letter.form for letter in left).items():
+    for form, count in left.items():
         hint = "; --plain sends these" if form == "encoded" and not plain else ""
         click.echo(f"{path}: {count:,} not sent, they stay there: {_WHY.get(form, form)}{hint}", err=True)
 
@@ -90,7 +93,7 @@ _WHY = {
 
 
 def _replayed(
-    described: Runnable, path: str, entries: dict[Entry, int], forms: Sequence[str], aside: DeadLetters
+    described: Runnable, path: str, entries: Sequence[Entry], forms: Sequence[str], aside: DeadLetters
 ) -> Runnable:
     """Return the flow that takes the letters of `path`, each to where it failed."""
     found = {entry: _entrance(described, entry) for entry in entries}

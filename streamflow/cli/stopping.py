@@ -103,7 +103,7 @@ def stopping(run: Run) -> Iterator[Stopper]:
         for number, handler in before.items():
             with suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: one that is not Python's
 
 
 def _awake() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
@@ -11,7 +12,8 @@ from streamflow.cli.verb import Verb, as_json, env
 
 @click.command(cls=Verb)
 @click.argument("folder")
-def new(folder: str) -> None:
+@as_json("what was written")
+def new(folder: str, as_json: bool) -> None:
     """Make FOLDER, with a flow, data and tests to begin from.
 
     \b
@@ -19,7 +21,7 @@ def new(folder: str) -> None:
     """
     from streamflow.cli.creating import create
 
-    create(folder)
+    create(folder, as_json=as_json)
 
 
 @click.command(cls=Verb)
@@ -37,8 +39,9 @@ def doctor(as_json: bool) -> None:
 
 @click.command(cls=Verb)
 @click.argument("shell", required=False)
+@as_json("it")
 @click.pass_context
-def completion(ctx: click.Context, shell: str | None) -> None:
+def completion(ctx: click.Context, shell: str | None, as_json: bool) -> None:
     """Print what SHELL (bash, zsh or fish; by default yours) must read to complete verbs and options.
 
     \b
@@ -46,7 +49,8 @@ def completion(ctx: click.Context, shell: str | None) -> None:
     """
     from streamflow.cli.completion import completion_script
 
-    click.echo(completion_script(ctx.find_root().command, shell))
+    script = completion_script(ctx.find_root().command, shell)
+    click.echo(json.dumps({"script": script}) if as_json else script)
 
 
 @click.group()

@@ -9,6 +9,7 @@ from typing import Any
 
 from streamflow.configuration.places import Place
 from streamflow.model.errors import FlowError
+from streamflow.model.printable import printable
 
 #: Characters of a mistaken line that are shown at most.
 SHOWN = 120
@@ -78,7 +79,7 @@ class Problem:
 
 def _excerpt(line: str, column: int) -> tuple[str, int]:
     """Return what is shown of a line, without what a terminal would obey, and where `column` (from 0) is in it."""
-    plain = "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in line.replace("\t", " "))
+    plain = printable(line.replace("\t", " "))
     start = max(0, column - SHOWN // 2) if len(plain) > SHOWN else 0
     cut = plain[start : start + SHOWN]
     before, after = "…" * (start > 0), "…" * (start + SHOWN < len(plain))

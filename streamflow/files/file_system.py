@@ -86,21 +86,21 @@ class FileSystem(ABC):
         """Tell whether two paths mean one file, by whatever links."""
         return self.resolve(one) == self.resolve(other)
 
+    @abstractmethod
     def status(self, path: str) -> Status | None:
         """Look at the file at `path`, behind symbolic links; None if there is none."""
-        raise NotImplementedError(f"{type(self).__name__} has no files that can be followed")
 
+    @abstractmethod
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder, in no order; none if there is no such folder."""
-        raise NotImplementedError(f"{type(self).__name__} has no files that can be followed")
 
     @abstractmethod
     def open_to_read(self, path: str) -> InputFile:
         """Open a file; an OSError names what is wrong and what is near."""
 
+    @abstractmethod
     def open_pipe(self, path: str) -> int:
         """Return the descriptor of a named pipe, opened without waiting for whoever writes to it."""
-        raise NotImplementedError(f"{type(self).__name__} has no named pipes")
 
     @abstractmethod
     def create(self, path: str, like: str | None = None) -> OutputFile:

@@ -78,6 +78,17 @@ class FileThread:
         else:
             self._abandon()
 
+    async def close_after(self, last: Callable[[], object], *others: asyncio.Future[Any] | None) -> None:
+        """Have `last` called behind the calls that were made, then close.
+
+        Nobody need look any more at what came of it, or of `others`: asyncio would complain otherwise.
+        """
+        closing = self.submit(last)
+        await self.close()
+        for future in (closing, *others):
+            if future is not None and future.done() and not future.cancelled():
+                future.exception()
+
     def _abandon(self) -> None:
         frame = sys._current_frames().get(self._thread.ident or 0)
         stack = traceback.format_stack(frame) if frame is not None else []

@@ -158,11 +158,7 @@ class TableWriter(Writer[Any]):
 
     async def close(self) -> None:
         """Close the file and end its thread."""
-        closing = self._thread.submit(self.target.close)
-        await self._thread.close()
-        for future in (closing, self._writing):
-            if future is not None and future.done() and not future.cancelled():
-                future.exception()  # the run has ended otherwise; asyncio would complain that nobody looked
+        await self._thread.close_after(self.target.close, self._writing)
 
     # From here on: on the thread.
 

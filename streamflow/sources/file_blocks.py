@@ -90,11 +90,7 @@ class FileBlocks(Blocks):
 
     async def close(self) -> None:
         """Close the file behind the read that may be at work, then end the thread."""
-        closing = self._thread.submit(self._file.close)
-        await self._thread.close()
-        for future in (self._filling, closing):
-            if future is not None and future.done() and not future.cancelled():
-                future.exception()  # it was nobody's any more, and asyncio would complain about that
+        await self._thread.close_after(self._file.close, self._filling)
 
     def _fill(self) -> asyncio.Future[int]:
         self._filling = self._thread.submit(self._file.read_into, self._buffers[0])

@@ -108,14 +108,10 @@ class FollowedBlocks(Blocks):
 
     async def close(self) -> None:
         """Close the files behind the look that may be at work, then end the threads."""
-        closing = self._thread.submit(self._tail.close)
         try:
             await self._noticing.close()
         finally:
-            await self._thread.close()
-        for future in (self._looking, closing):
-            if future is not None and future.done() and not future.cancelled():
-                future.exception()  # it was nobody's any more, and asyncio would complain about that
+            await self._thread.close_after(self._tail.close, self._looking)
 
     async def _settled(self) -> None:
         """Drop what an interrupted call has found."""

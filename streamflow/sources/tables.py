@@ -148,11 +148,7 @@ class TableReader(Reader[Any]):
 
     async def close(self) -> None:
         """Close the file behind the read that may be at work, then end the thread."""
-        closing = self._thread.submit(self._cursor.close)
-        await self._thread.close()
-        for future in (self._reading, closing):
-            if future is not None and future.done() and not future.cancelled():
-                future.exception()  # it was nobody's any more, and asyncio would complain about that
+        await self._thread.close_after(self._cursor.close, self._reading)
 
 
 def refuse_compressed(path: str, what: str) -> None:

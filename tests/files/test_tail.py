@@ -75,6 +75,9 @@ class Disk(FileSystem):
     def open_to_append(self, path: str, *, lines: bool = True) -> OutputFile:
         raise NotImplementedError
 
+    def open_pipe(self, path: str) -> int:
+        raise NotImplementedError
+
     def make_directories(self, path: str) -> None:
         raise NotImplementedError
 
