@@ -253,7 +253,7 @@ class CsvReader(LineReader):
         data = self._held + lines.data
         if not self._held:
             self._next = lines.position(0)
-        border = self._border(data)
+        border = self._unclosed(data)
         if len(data) - border > self._most:
             return self._give_up(data)
         self._held = data[border:]
@@ -269,7 +269,12 @@ class CsvReader(LineReader):
         return self._block(data[:start], data[start:after], broken if start < len(data) else None)
 
     def _unclosed(self, data: bytes) -> int:
-        """Return where the record begins that is not closed, or the length of `data` if all are."""
+        """Return where the record begins that is not closed, or the length of `data` if all are.
+
+        Not by the number of quotes: one within an unquoted field is a character as any other.
+        """
+        if self._quote not in data:
+            return len(data)
         at = 0
         while at < len(data):
             found = self._row.match(data, at)
@@ -277,17 +282,6 @@ class CsvReader(LineReader):
                 return at
             at = found.end()
         return at
-
-    def _border(self, data: bytes) -> int:
-        """Return the end of the last record in `data`, which ends in a line end (or is the end of all)."""
-        quote = self._quote
-        inside = data.count(quote) % 2 if quote in data else 0
-        border = len(data)
-        while inside and border:
-            before = data.rfind(b"\n", 0, border - 1) + 1
-            inside = (inside + data.count(quote, before, border)) % 2
-            border = before
-        return border
 
     def _block(self, data: bytes, passed: bytes, broken: RecordError | None) -> RowBlock | None:
         """Make a block of the records in `data`; `passed` are the bytes of a broken one after them."""

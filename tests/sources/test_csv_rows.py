@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
@@ -261,3 +261,21 @@ def test_a_header_that_names_a_field_twice_and_a_type_of_no_field_are_told(tmp_p
     path.write_text("a,b\n1,2\n")
     with pytest.raises(sf.FlowError, match="no field 'c'; the header has a, b"):
         read(path, types={"c": int}, on_error="skip")
+
+
+@given(
+    st.one_of(st.binary(max_size=80), st.text(alphabet='a,"\r\n;é\0', max_size=60).map(str.encode)),
+    st.sampled_from([1, 2, 3, 7, 64]),
+)
+@example(b'x""","\n\n', 1)
+@settings(max_examples=300)
+def test_any_bytes_give_the_same_rows_however_they_are_cut(tmp_path_factory, content, chunk):
+    path = tmp_path_factory.getbasetemp() / "cut.csv"
+    path.write_bytes(content)
+    for header in (False, ["a", "b"]):
+        found = []
+        for size in (chunk, 1 << 16):
+            kept = []
+            source = sf.sources.Csv(path, header=header, chunk=size, on_error="skip")
+            found.append((sf.flow(source).to(kept).run_sync().failed, kept))
+        assert found[0] == found[1]
