@@ -1,4 +1,4 @@
-"""What all tests share: the long ones wait for --nightly, and how hypothesis searches."""
+"""What all tests share: the long ones wait for --nightly and may take an hour, and how hypothesis searches."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--nightly"):
+        for item in items:
+            if item.get_closest_marker("nightly"):
+                item.add_marker(pytest.mark.timeout(3600))
         return
     skip = pytest.mark.skip(reason="takes long: run with --nightly")
     for item in items:

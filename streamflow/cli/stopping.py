@@ -15,6 +15,9 @@ from streamflow.cli.exit_codes import OURS, is_users
 if TYPE_CHECKING:
     from streamflow.engine.runner import Run
 
+#: Seconds that a run has to end in once the function that held its loop was broken off.
+GRACE = 1.0
+
 
 class Interrupted(BaseException):
     """Say that a signal has broken off a function that held the event loop; `number` is the signal's."""
@@ -28,7 +31,8 @@ class Stopper:
     """Turn signals into the gears of stopping.
 
     Signals come here at once, wherever the process is; the gears turn on the loop. Where a function of the user's holds
-    the loop, they cannot: the second signal says so, and the third breaks the function off.
+    the loop, they cannot: the second signal says so, and the third breaks the function off. Should the run go on even
+    so, because what was broken off did not hold the loop after all or others refuse to be cancelled, it is ended.
     """
 
     def __init__(self, run: Run) -> None:
@@ -36,6 +40,7 @@ class Stopper:
         self._loop = asyncio.get_running_loop()
         self._came = 0
         self._stopping: list[asyncio.Task[object]] = []
+        self._last_resort: asyncio.TimerHandle | None = None
         #: The first signal that came, or 0.
         self.signal_number = 0
 
@@ -51,10 +56,10 @@ class Stopper:
             _say("cancelling; once more to end at once")
         elif self._came == 2:
             _say(f"cancelling as soon as {holder} returns, which holds the event loop; once more breaks it off")
-        elif holder is None:
-            _say("ending at once: what is unfinished bears no final name")
-            os._exit(128 + number)
+        elif holder is None or self._came > 3:
+            _end(number)
         else:
+            self._loop.call_soon_threadsafe(self._allow_grace, number)
             raise Interrupted(number)
         self._loop.call_soon_threadsafe(self._next_gear)
 
@@ -62,9 +67,19 @@ class Stopper:
         gear = self._run.cancel if self._stopping else self._run.drain
         self._stopping.append(self._loop.create_task(gear()))
 
+    def _allow_grace(self, number: int) -> None:
+        self._last_resort = self._loop.call_later(GRACE, _end, number)
+
     async def settled(self) -> None:
         """Wait for what was begun; its errors are those of the run, which its waiter gets."""
         await asyncio.gather(*self._stopping, return_exceptions=True)
+        if self._last_resort is not None:
+            self._last_resort.cancel()
+
+
+def _end(number: int) -> None:
+    _say("ending at once: what is unfinished bears no final name")
+    os._exit(128 + number)
 
 
 def _say(text: str) -> None:

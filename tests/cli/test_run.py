@@ -302,17 +302,29 @@ async def swallows(item):
     while True:
         try: await asyncio.sleep(1000)
         except asyncio.CancelledError: pass
+async def both(item):
+    if item == 4: sleeps(item)
+    while True:
+        try: await asyncio.sleep(1000)
+        except asyncio.CancelledError: pass
+def stubborn(item):
+    while True:
+        try: sleeps(item)
+        except BaseException: pass
 """
 
 
 @pytest.mark.parametrize(
     ("function", "says"),
-    [("sleeps", ["holds the event loop", "ended"]), ("swallows", ["cancelling", "ending at once"])],
+    [
+        ("sleeps", ["holds the event loop", "ended"]),
+        ("swallows", ["cancelling", "ending at once"]),
+        ("both", ["holds the event loop", "ending at once"]),  # one is broken off, the others go on
+        ("stubborn", ["holds the event loop", "begun", "ending at once"]),  # it takes a fourth
+    ],
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_third_signal_ends_what_cannot_be_stopped(
-    folder: Path, function: str, says: tuple[str, str], number: int
-) -> None:
+def test_a_third_signal_ends_what_cannot_be_stopped(folder: Path, function: str, says: list[str], number: int) -> None:
     (folder / "blocking.py").write_text(BLOCKING)
     command = [*COMMAND, "run", "--from", "in.jsonl", "--map", f"blocking:{function}", "--to", "out.jsonl"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder) as run:
@@ -320,7 +332,8 @@ def test_a_third_signal_ends_what_cannot_be_stopped(
         seen = ""
         answers = ["begun", "draining", *says]
         for answer in answers:
-            while answer not in seen:
+            line = ""
+            while answer not in line:
                 line = run.stderr.readline()
                 assert line, seen
                 seen += line

@@ -1,7 +1,8 @@
 """The same with pytest."""
 
-from flow import flow
 from streamflow.testing import trial
+
+from flow import flow
 
 
 def test_orders_that_are_not_paid_are_left_out() -> None:
