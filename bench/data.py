@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count, cycle
 from pathlib import Path
 
 FOLDER = "STREAMFLOW_BENCH_DATA"
@@ -33,9 +34,16 @@ def csv_rows(size: int) -> Path:
     return made(f"orders-{_VERSION}-{size}.csv", lambda: _rows(size))
 
 
+def varied_lines(size: int) -> Path:
+    """Give JSON Lines of which no two are alike: what repeats itself within a codec's window tells nothing of it."""
+    return made(f"varied-orders-{_VERSION}-{size}.jsonl", lambda: _varied(size))
+
+
 def gzip_lines(size: int) -> Path:
-    """Give the JSON Lines of ``size`` compressed by gzip."""
-    return made(f"orders-{_VERSION}-{size}.jsonl.gz", lambda: [gzip.compress(json_lines(size).read_bytes(), 6)])
+    """Give the varied lines of ``size`` compressed by gzip."""
+    return made(
+        f"varied-orders-{_VERSION}-{size}.jsonl.gz", lambda: [gzip.compress(varied_lines(size).read_bytes(), 6)]
+    )
 
 
 def parquet(rows: int) -> Path:
@@ -89,13 +97,22 @@ def warm(size: int, source: Callable[[int], Path] = json_lines) -> None:
 
 
 def _lines(size: int) -> Iterator[bytes]:
-    templates = _templates()
-    written = number = 0
-    while written < size:
-        line = b'{"id":%d,%s' % (number, templates[number % _TEMPLATES])
+    return _numbered(size, cycle(_templates()))
+
+
+def _varied(size: int) -> Iterator[bytes]:
+    chance = random.Random(2026)
+    return _numbered(size, (_template(chance) for _ in count()))
+
+
+def _numbered(size: int, templates: Iterable[bytes]) -> Iterator[bytes]:
+    written = 0
+    for number, template in enumerate(templates):
+        if written >= size:
+            return
+        line = b'{"id":%d,%s' % (number, template)
         yield line
         written += len(line)
-        number += 1
 
 
 def _rows(size: int) -> Iterator[bytes]:

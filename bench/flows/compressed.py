@@ -84,7 +84,7 @@ def run_plain(size: int) -> Outcome:
     """Run the same flow over files that are not compressed: what the stages alone take."""
     import streamflow as sf
 
-    source = data.json_lines(size)
+    source = data.varied_lines(size)
     with data.output("orders") as target:
         with Meter() as meter:
             asyncio.run(sf.flow(str(source)).filter(is_active).map(to_order).to(str(target)).run())
