@@ -9,11 +9,11 @@ import sys
 def main() -> None:
     """Run the command line; the entry point of the `streamflow` command."""
     _reserve_descriptors()
-    from streamflow.cli.commands import cli
-
     try:
-        cli(prog_name="streamflow")
-    except BrokenPipeError:  # of --help and the like: whoever read it has gone
+        code = _invoked()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it, such as `head`, has seen enough
         _close_stdout()
     except Exception as error:
         from streamflow.cli.exit_codes import BUG, exit_code
@@ -27,6 +27,28 @@ def main() -> None:
             print("this is a mistake of streamflow, not yours: please report it, with the above", file=sys.stderr)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(code)
+    else:
+        sys.exit(code)
+
+
+def _invoked() -> int | str | None:
+    """Run the command that was typed, and return what to exit with."""
+    import click
+
+    from streamflow.cli.commands import cli
+
+    try:
+        # click's own ending would call a reader that has left a failure.
+        cli.main(prog_name="streamflow", standalone_mode=False)
+    except SystemExit as ended:  # a verb's own code
+        return ended.code
+    except click.ClickException as mistake:
+        mistake.show()
+        return mistake.exit_code
+    except click.Abort:
+        print("aborted", file=sys.stderr)
+        return 130
+    return 0
 
 
 def _reserve_descriptors() -> None:

@@ -76,7 +76,7 @@ class StepsCommand(click.Command):
 @click.option(
     "--from",
     "source",
-    help="A path (.jsonl, .csv, .tsv, .txt, .log; also .gz, .xz, .zst), or - for JSON Lines on stdin.",
+    help="A path or a pattern (formats: streamflow list; also .gz, .xz, .zst), or - for JSON Lines on stdin.",
 )
 @click.option("--follow", is_flag=True, help="Read the file of --from (or FLOW) on as it grows, until Ctrl-C.")
 @click.option("--to", "sink", help="A path, or - for stdout (the default).")

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamflow.cli.exit_codes import BUG, CANCELLED, FAILED, exit_code, users_place
 from streamflow.cli.progress import shown
@@ -120,10 +120,22 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {message_of(error)}"
 
 
+def print_error(error: Exception, console: Console) -> int:
+    """Print as JSON what has kept a command from running, each mistake of a file apart; return the exit code."""
+    problems = error.problems if isinstance(error, ConfigurationError) else ()
+    found = {"state": "failed", "error": _told(error), "problems": [problem.as_dict() for problem in problems]}
+    return print_json(found, console)
+
+
 def print_report(report: RunReport, console: Console) -> int:
     """Print the report as JSON on standard output; return the exit code."""
+    return print_json(report.as_dict(), console)
+
+
+def print_json(found: dict[str, Any], console: Console) -> int:
+    """Print one JSON object on standard output; return the exit code."""
     try:
-        print(json.dumps(report.as_dict(), default=str), flush=True)
+        print(json.dumps(found, default=str), flush=True)
     except BrokenPipeError:
         return _reader_gone()
     except OSError as error:

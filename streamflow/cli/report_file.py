@@ -16,35 +16,38 @@ from streamflow.model.events import Event, RunEnded
 SUFFIXES = (".html", ".json", ".txt")
 
 
+class LastReport:
+    """Keep the report that a run ends with, however it has ended."""
+
+    def __init__(self) -> None:
+        self.report: RunReport | None = None
+
+    def note(self, event: Event) -> None:
+        """Take an event of the run: its last one carries the report."""
+        if isinstance(event, RunEnded):
+            self.report = event.report
+
+
 class ReportFile:
-    """Write the report of one run to a file, whole or not at all, however the run has ended."""
+    """Write the report of one run to a file, whole or not at all."""
 
     def __init__(self, path: str, runnable: Runnable, title: str) -> None:
         self.path = path
         self._suffix = os.path.splitext(path)[1].lower()
         self._title = f"{title}, {time.strftime('%Y-%m-%d %H:%M')}"
-        self._report: RunReport | None = None
         if self._suffix not in SUFFIXES:
             raise FlowError(f"--report {path}: the suffix says which form it gets: {', '.join(SUFFIXES)}")
         _refuse(path, runnable)
 
-    def note(self, event: Event) -> None:
-        """Take an event of the run: its last one carries the report."""
-        if isinstance(event, RunEnded):
-            self._report = event.report
-
-    def write(self) -> bool:
-        """Write what was noted; tell whether there was anything. Raises OSError."""
-        if self._report is None:
-            return False
-        content = _rendered(self._report, self._suffix, self._title).encode("utf-8", "backslashreplace")
+    def write(self, report: RunReport) -> None:
+        """Write it. Raises OSError."""
+        content = _rendered(report, self._suffix, self._title).encode("utf-8", "backslashreplace")
         target = Target.open(LOCAL, self.path, complete=True)
         try:
             target.file.write(memoryview(content))
             target.publish()
         finally:
             target.discard()
-        return True
 
 
 def _rendered(report: RunReport, suffix: str, title: str) -> str:

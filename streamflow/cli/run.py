@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from streamflow.cli.describing import described_by, is_configuration
 from streamflow.cli.exit_codes import USAGE, exit_code
-from streamflow.cli.perform import explain, perform, print_report
-from streamflow.cli.report_file import ReportFile
+from streamflow.cli.perform import explain, perform, print_error, print_report
+from streamflow.cli.report_file import LastReport, ReportFile
 from streamflow.cli.rooting import within
 from streamflow.configuration.references import load
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.resolve import as_followed, as_sink, as_source, dead_letter
 from streamflow.flows.rewiring import parts_of
 from streamflow.flows.runnable import Runnable
+from streamflow.metrics.report import RunReport
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
 from streamflow.sinks.stdout import Stdout
@@ -43,19 +45,30 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
         kept = _report_file(runnable, options, reference)
     except FlowError as error:
         explain(error, console, options["show_traceback"])
+        if options["as_json"]:
+            print_error(error, console)
         return exit_code(error) if reference is not None else USAGE
-    note = kept.note if kept is not None else None
+    last = LastReport()
     try:
-        report, code = perform(runnable, console, show_traceback=options["show_traceback"], on_event=note)
+        report, code = perform(runnable, console, show_traceback=options["show_traceback"], on_event=last.note)
     finally:
-        unkept = _keep(kept, console)
+        unkept = _keep(kept, last, console)
     code = code or unkept
-    if report is None:
-        return code
-    if options["as_json"]:
-        return print_report(report, console) or code
-    console.print(str(report), markup=False, highlight=False)
+    if options["as_json"]:  # also of a run that failed
+        return (print_report(last.report, console) if last.report is not None else 0) or code
+    if report is not None:
+        console.print(str(report), markup=False, highlight=False)
+        _hint(report, runnable, console)
     return code
+
+
+def _hint(report: RunReport, runnable: Runnable, console: Console) -> None:
+    """Say what to do about items that were set aside."""
+    files = {stage.sink.file for stage in runnable.plan.stages if stage.letters and stage.sink is not None}
+    for file in sorted(filter(None, files)) if report.failed else ():
+        console.print(
+            f"  what has failed, and why: streamflow dlq ls {shlex.quote(file)}", markup=False, highlight=False
+        )
 
 
 def _report_file(runnable: Runnable, options: dict[str, Any], reference: str | None) -> ReportFile | None:
@@ -64,10 +77,11 @@ def _report_file(runnable: Runnable, options: dict[str, Any], reference: str | N
     return ReportFile(options["report"], runnable, f"streamflow run {reference or options['source']}")
 
 
-def _keep(kept: ReportFile | None, console: Console) -> int:
+def _keep(kept: ReportFile | None, last: LastReport, console: Console) -> int:
     """Write the report that was asked for, also of a run that failed; return the exit code of that."""
     try:
-        if kept is not None and kept.write():
+        if kept is not None and last.report is not None:
+            kept.write(last.report)
             console.print(f"the report is in {kept.path}", markup=False, highlight=False)
     except OSError as error:
         explain(error, console, None)

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from streamflow.cli.exit_codes import OURS, is_users
 if TYPE_CHECKING:
     from streamflow.engine.runner import Run
 
+#: Seconds within which signals are one: `timeout` sends its own twice, a shell and a supervisor may both pass one on.
+TOGETHER = 0.1
 #: Seconds that a run has to end in once the function that held its loop was broken off.
 GRACE = 1.0
 
@@ -39,6 +42,7 @@ class Stopper:
         self._run = run
         self._loop = asyncio.get_running_loop()
         self._came = 0
+        self._came_at = float("-inf")
         self._stopping: list[asyncio.Task[object]] = []
         self._last_resort: asyncio.TimerHandle | None = None
         #: The first signal that came, or 0.
@@ -46,6 +50,10 @@ class Stopper:
 
     def signal(self, number: int, frame: FrameType | None) -> None:
         """Take one signal."""
+        now = monotonic()
+        if now - self._came_at < TOGETHER:
+            return
+        self._came_at = now
         # Where those before have not been seen to yet, a function may hold the loop.
         holder = _holder(frame) if self._came > len(self._stopping) else None
         self._came += 1

@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-from streamflow.model.errors import StreamflowError
-
 env = click.option("--env", multiple=True, metavar="NAME", help="Let a file use this variable. Repeatable.")
 
 
@@ -24,13 +22,17 @@ class Verb(click.Command):
         """Run it."""
         try:
             return super().invoke(ctx)
-        except (StreamflowError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
             from rich.console import Console
 
-            from streamflow.cli.exit_codes import exit_code
-            from streamflow.cli.perform import explain
+            from streamflow.cli.exit_codes import BUG, exit_code
+            from streamflow.cli.perform import explain, print_error
 
-            explain(error, Console(stderr=True, soft_wrap=True), None)
-            ctx.exit(exit_code(error))
+            console = Console(stderr=True, soft_wrap=True)
+            code = exit_code(error)
+            explain(error, console, True if code == BUG else None)
+            if ctx.params.get("as_json"):
+                print_error(error, console)
+            ctx.exit(code)

@@ -56,7 +56,8 @@ def calling(call: Callable[[], Any], what: str) -> Any:
     except (Exception, SystemExit, GeneratorExit) as error:  # also what would end us
         lines = [f"{frame.filename}, line {frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
         where = [line for line in lines if not line.startswith(("<frozen", os.path.dirname(__file__)))]
-        place = f" ({where[-1]})" if where else ""
+        # Where the text cannot be parsed, the error has the place, and the frames are those of Python's importer.
+        place = f" ({where[-1]})" if where and not isinstance(error, SyntaxError) else ""
         raise FlowError(f"{what}: {type(error).__name__}: {error}{place}") from error
 
 

@@ -15,7 +15,9 @@ from streamflow.cli.access_log import write_access_log
 from streamflow.cli.commands import cli
 from streamflow.model.errors import FlowError
 
-COMMAND = [sys.executable, "-c", "from streamflow.cli import main; main()"]
+# Signals that follow one another are several here, however close.
+CODE = "import streamflow.cli.stopping as s; s.TOGETHER = 0; from streamflow.cli import main; main()"
+COMMAND = [sys.executable, "-c", CODE]
 
 
 def lines_of(path: Path) -> int:

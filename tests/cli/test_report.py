@@ -17,7 +17,9 @@ from streamflow.cli import report_file
 from streamflow.cli.commands import cli
 from streamflow.files.local import LocalOutput
 
-COMMAND = [sys.executable, "-c", "from streamflow.cli import main; main()"]
+# Signals that follow one another are several here, however close.
+CODE = "import streamflow.cli.stopping as s; s.TOGETHER = 0; from streamflow.cli import main; main()"
+COMMAND = [sys.executable, "-c", CODE]
 
 
 @pytest.fixture

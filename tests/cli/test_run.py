@@ -326,7 +326,19 @@ def stubborn(item):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_third_signal_ends_what_cannot_be_stopped(folder: Path, function: str, says: list[str], number: int) -> None:
     (folder / "blocking.py").write_text(BLOCKING)
-    command = [*COMMAND, "run", "--from", "in.jsonl", "--map", f"blocking:{function}", "--to", "out.jsonl"]
+    code = "import streamflow.cli.stopping as s; s.TOGETHER = 0; from streamflow.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "run",
+        "--from",
+        "in.jsonl",
+        "--map",
+        f"blocking:{function}",
+        "--to",
+        "out.jsonl",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder) as run:
         assert run.stderr is not None
         seen = ""
@@ -341,3 +353,70 @@ def test_a_third_signal_ends_what_cannot_be_stopped(folder: Path, function: str,
                 run.send_signal(number)
         assert run.wait(timeout=60) == 128 + number, seen
     assert not (folder / "out.jsonl").exists()
+
+
+def test_signals_that_come_together_are_one(folder: Path) -> None:
+    """As those of `timeout` are, which sends its own to the process and to its group."""
+    code = "import streamflow.cli.stopping as s; s.TOGETHER = 1e9; from streamflow.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", "--from", "-", "--to", "out.jsonl", "--map", "blocking:tells"]
+    (folder / "blocking.py").write_text(
+        "import sys\ndef tells(item):\n    print('begun', file=sys.stderr, flush=True)\n"
+    )
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder) as run:
+        assert run.stdin is not None
+        assert run.stderr is not None
+        run.stdin.write("1\n")
+        run.stdin.flush()
+        assert run.stderr.readline() == "begun\n"
+        run.send_signal(signal.SIGTERM)
+        assert "draining" in run.stderr.readline()
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(timeout=60) == 128 + signal.SIGTERM
+        assert "cancelling" not in run.stderr.read()
+    assert (folder / "out.jsonl").read_text() == "null\n"
+
+
+def test_json_is_printed_of_what_failed_too(folder: Path) -> None:
+    (folder / "bad.toml").write_text('source = "in.jsonl"\nsorce = "x"\nsink = "out.jsonl"\n')
+    result = invoke("--from", "in.jsonl", "--map", "mysteps:boom", "--to", "out.jsonl", "--json")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["state"], "ValueError: no 0" in report["error"]) == (1, "failed", True)
+    for arguments in (["run", "bad.toml", "--json"], ["graph", "bad.toml", "--json"], ["bench", "bad.toml", "--json"]):
+        result = CliRunner().invoke(cli, arguments)
+        told = json.loads(result.stdout)
+        assert (result.exit_code, told["problems"][0]["line"]) == (78, 2)
+
+
+@pytest.mark.parametrize("verb", [["list"], ["doctor", "--json"], ["graph", "mysteps:ended"], ["--help"]])
+def test_a_reader_that_leaves_is_no_failure_of_any_verb(folder: Path, verb: list[str]) -> None:
+    with subprocess.Popen([*COMMAND, *verb], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+def test_the_package_is_the_command(folder: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "streamflow", "--version"], capture_output=True, text=True, cwd=folder)
+    assert (done.returncode, done.stdout.startswith("streamflow, version")) == (0, True)
+
+
+def test_bench_tells_what_a_function_raises(folder: Path) -> None:
+    (folder / "odd.py").write_text("import streamflow as sf\nflow = sf.flow([1]).map(lambda n: n / 0).to([])\n")
+    result = CliRunner().invoke(cli, ["bench", "odd.py"])
+    assert result.exit_code == 1
+    assert "ZeroDivisionError" in result.output
+    assert "in stage" in result.output
+
+
+def test_a_text_that_is_no_python_is_told_with_its_own_place(folder: Path) -> None:
+    (folder / "syn.py").write_text("def f(:\n")
+    result = invoke("syn.py")
+    assert "syn.py, line 1" in result.output
+    assert "importlib" not in result.output
+
+
+def test_what_to_do_about_dead_letters_is_said(folder: Path) -> None:
+    result = invoke("--from", "in.jsonl", "--map", "mysteps:boom", "--to", "out.jsonl", "--on-error", "bad.jsonl")
+    assert "streamflow dlq ls bad.jsonl" in result.output

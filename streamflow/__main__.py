@@ -1,0 +1,5 @@
+"""`python -m streamflow`: the command line."""
+
+from streamflow.cli import main
+
+main()
