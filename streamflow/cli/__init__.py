@@ -13,6 +13,9 @@ def main() -> None:
         code = _invoked()
         if sys.stdout is not None:
             sys.stdout.flush()
+    except KeyboardInterrupt:  # a run takes the signal itself: nothing was begun
+        _close_stdout()
+        sys.exit(130)
     except BrokenPipeError:  # whoever read it, such as `head`, has seen enough
         _close_stdout()
     except Exception as error:
@@ -38,9 +41,10 @@ def _invoked() -> int | str | None:
     from streamflow.cli.commands import cli
 
     try:
-        # click's own ending would call a reader that has left a failure.
         cli.main(prog_name="streamflow", standalone_mode=False)
     except SystemExit as ended:  # a verb's own code
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None  # click would call a reader that has left a failure
         return ended.code
     except click.ClickException as mistake:
         mistake.show()

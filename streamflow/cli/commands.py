@@ -130,9 +130,7 @@ def list_parts(as_json: bool, markdown: bool) -> None:
     if as_json:
         click.echo(json.dumps(listing()))
         return
-    from rich.console import Console
-
-    show(Console())
+    show()
 
 
 for verb in (*FLOW_VERBS, *TOOL_VERBS):

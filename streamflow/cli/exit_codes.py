@@ -19,7 +19,6 @@ BUG = 70
 #: It may go well another time.
 RETRY = 75
 CONFIGURATION = 78
-CANCELLED = 130
 
 _FOR_NOW = {
     getattr(errno, name)

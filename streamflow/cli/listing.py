@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streamflow.files.compression import SUFFIXES
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow
 from streamflow.sinks.registry import SINKS
 from streamflow.sources.registry import SOURCES
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 #: Methods of a flow that describe it, or run it, and are no operators.
 _ENDS = ("to", "collect", "count", "first", "reduce", "stream", "run", "run_sync", "start", "explain", "to_mermaid")
@@ -73,11 +70,17 @@ def ends_as_markdown() -> str:
     return "\n".join(lines)
 
 
-def show(console: Console) -> None:
+def show() -> None:
     """Print the listing as tables."""
+    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    class Printer(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # as everywhere else: rich would exit with 1
+
+    console = Printer()
     for title, rows in listing().items():
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         table.add_column("name", no_wrap=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from streamflow.cli.exit_codes import BUG, CANCELLED, FAILED, exit_code, users_place
+from streamflow.cli.exit_codes import BUG, FAILED, exit_code, users_place
 from streamflow.cli.progress import shown
 from streamflow.cli.stopping import Interrupted, stopping
 from streamflow.configuration.problem import ConfigurationError
@@ -42,13 +43,13 @@ def perform(
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             report, signalled = runner.run(_perform(flow, console, on_event))
+        if report is None:
+            console.print("cancelled: nothing half-written bears its final name", highlight=False)
+            return None, 128 + signalled
         if signalled and flow.plan.bounded:
             console.print("stopped before the end of the input: the output is what came of the part that was read")
             return report, 128 + signalled
         return report, 0
-    except RunCancelled:
-        console.print("cancelled: nothing half-written bears its final name", highlight=False)
-        return None, CANCELLED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and error.filename == STDOUT:
             return None, _reader_gone()  # `… | head` has seen enough
@@ -66,14 +67,16 @@ def perform(
         return None, FAILED
 
 
-async def _perform(flow: Runnable, console: Console, on_event: OnEvent | None) -> tuple[RunReport, int]:
-    """Return the report, and the signal that has drained the run, or 0."""
+async def _perform(flow: Runnable, console: Console, on_event: OnEvent | None) -> tuple[RunReport | None, int]:
+    """Return the report, and the signal that has drained the run, or 0; no report, and the signal that cancelled it."""
     run = flow.start(on_event=on_event)
     with stopping(run) as stopper:
         try:
             async with shown(run, console):
                 report = await run.wait()
                 return report, stopper.signal_number if report.state == "drained" else 0
+        except RunCancelled:
+            return None, stopper.signal_number or signal.SIGINT
         finally:
             await stopper.settled()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,8 @@ def _hint(report: RunReport, runnable: Runnable, console: Console) -> None:
     """Say what to do about items that were set aside."""
     files = {stage.sink.file for stage in runnable.plan.stages if stage.letters and stage.sink is not None}
     for file in sorted(filter(None, files)) if report.failed else ():
+        here = os.path.relpath(file)
+        file = file if here.startswith(os.pardir) else here
         console.print(
             f"  what has failed, and why: streamflow dlq ls {shlex.quote(file)}", markup=False, highlight=False
         )
