@@ -39,12 +39,11 @@ def _invoked() -> int | str | None:
     import click
 
     from streamflow.cli.commands import cli
+    from streamflow.cli.verb import ReaderHasLeft
 
     try:
         cli.main(prog_name="streamflow", standalone_mode=False)
     except SystemExit as ended:  # a verb's own code
-        if isinstance(ended.__context__, BrokenPipeError):
-            raise ended.__context__ from None  # click would call a reader that has left a failure
         return ended.code
     except click.ClickException as mistake:
         mistake.show()
@@ -52,6 +51,8 @@ def _invoked() -> int | str | None:
     except click.Abort:
         print("aborted", file=sys.stderr)
         return 130
+    except ReaderHasLeft:
+        _close_stdout()
     return 0
 
 

@@ -13,9 +13,10 @@ from streamflow import __version__
 from streamflow.cli.collision import refuse_collision
 from streamflow.cli.flow_commands import FLOW_VERBS
 from streamflow.cli.tool_commands import TOOL_VERBS
+from streamflow.cli.verb import Verbs
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="streamflow")
 def cli() -> None:
     """Stream items through Python functions, with backpressure, order and no lost item.

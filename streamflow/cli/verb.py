@@ -15,6 +15,28 @@ def as_json(what: str) -> Callable[[Any], Any]:
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as one JSON object.")
 
 
+class ReaderHasLeft(Exception):
+    """Say that whoever read standard output, such as `head`, has left. click takes a BrokenPipeError for failure."""
+
+
+class Verbs(click.Group):
+    """Be a group of commands none of which fails because its reader has left."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse; print the help, if that was asked for."""
+        try:
+            return super().make_context(*arguments, **options)
+        except BrokenPipeError as error:
+            raise ReaderHasLeft from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderHasLeft from error
+
+
 class Verb(click.Command):
     """Be a command that tells what went wrong, and exits with the code for it."""
 
