@@ -200,6 +200,107 @@ def test_a_bad_row_is_mended_to_an_object(project: Path) -> None:
     assert read(project / "again.jsonl") == [{"a": "3", "b": "4"}]
 
 
+@pytest.fixture
+def rows(project: Path) -> Path:
+    """Be where a run has left two rows: one too short, and one with a field that does not convert."""
+    (project / "c.csv").write_text("a,b\n1,2\n3\n4,z\n")
+    typed(project, "int")
+    assert call("run", "c.toml").exit_code == 0
+    assert [letter["item"] for letter in read(project / "bad.jsonl")] == [["3"], ["4", "z"]]
+    return project
+
+
+def typed(project: Path, kind: str, options: str = "") -> None:
+    (project / "c.toml").write_text(
+        f'source = {{ type = "csv", path = "c.csv", types = {{ b = "{kind}" }}, '
+        f'on_error = {{ dead_letter = "bad.jsonl" }}{options} }}\nsink = "out.jsonl"\n'
+    )
+
+
+def replayed(project: Path, *items: Any) -> tuple[list[Any], list[Any]]:
+    """Mend the letters to `items`, and return what came out of them, and the messages of what did not."""
+    letters = read(project / "bad.jsonl")
+    for letter, item in zip(letters, items, strict=False):
+        letter["item"] = item
+    (project / "mended.jsonl").write_text("".join(json.dumps(letter) + "\n" for letter in letters))
+    result = call("dlq", "replay", "mended.jsonl", "c.toml", "--to", "again.jsonl")
+    failed = project / "mended.failed.jsonl"
+    messages = [letter["message"] for letter in read(failed)] if failed.exists() else []
+    assert f"{len(letters)} sent, {len(messages)} failed again" in result.stderr, result.stderr
+    return read(project / "again.jsonl"), messages
+
+
+def test_a_row_is_decoded_again_when_the_flow_was_mended(rows: Path) -> None:
+    typed(rows, "str")
+    came, [message] = replayed(rows)
+    assert came == [{"a": "4", "b": "z"}]
+    assert message.startswith("1 fields, where the header has 2")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["3", "1"], ["4", "9"]),
+        ({"a": "3", "b": "1"}, {"a": "4", "b": 9}),
+        ("3,1", '"4",9\r\n'),
+    ],
+)
+def test_a_mended_row_has_its_types_in_each_form(rows: Path, first: Any, second: Any) -> None:
+    assert replayed(rows, first, second) == ([{"a": "3", "b": 1}, {"a": "4", "b": 9}], [])
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("3", "1 fields, where the header has 2"),
+        ("3,1\n5,6", "2 rows in a text"),
+        ('3,"1', "never closed"),
+        ("", "0 rows"),
+        ("x" * 200_000, "field larger than field limit"),
+        (["3", "1", "2"], "3 fields, where the header has 2"),
+        ({"a": "3", "b": "y"}, "field 'b': invalid literal"),
+        (3, "int is no record"),
+        (None, "NoneType is no record"),
+    ],
+)
+def test_what_is_still_no_row_fails_alone(rows: Path, item: Any, message: str) -> None:
+    came, [failed] = replayed(rows, item, ["4", "9"])
+    assert came == [{"a": "4", "b": 9}]
+    assert message in failed
+
+
+def test_a_row_has_the_names_of_the_file_it_came_from(rows: Path) -> None:
+    (rows / "c.csv").rename(rows / "d.csv")
+    (rows / "c.csv").write_text("x,b\n")
+    letters = read(rows / "bad.jsonl")
+    letters[0]["position"]["source"] = "d.csv"
+    letters[1]["position"]["source"] = "gone.csv"
+    (rows / "bad.jsonl").write_text("".join(json.dumps(letter) + "\n" for letter in letters))
+    assert replayed(rows, ["3", "1"], "4,9") == ([{"a": "3", "b": 1}, {"x": "4", "b": 9}], [])
+
+
+def test_a_row_whose_header_cannot_be_read_says_so(rows: Path) -> None:
+    (rows / "c.csv").unlink()
+    came, [failed] = replayed(rows, ["3", "1"], {"a": "4", "b": "9"})
+    assert came == [{"a": "4", "b": 9}]
+    assert "fields without their names: mend the item to an object" in failed
+
+
+def test_a_row_has_the_names_and_the_dialect_of_the_source(rows: Path) -> None:
+    typed(rows, "int", ', header = ["p", "b"], delimiter = ";"')
+    assert replayed(rows, ["3", "1"], "4;9") == ([{"p": "3", "b": 1}, {"p": "4", "b": 9}], [])
+
+
+def test_one_letter_does_not_end_the_replay_of_the_others(failed: Path) -> None:
+    mend(
+        failed, MENDED.replace('return {**item, "third": True} if', 'return {**item, "third": 1 // (item["n"] - 2)} if')
+    )
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert "3 sent, 2 failed again" in result.stderr
+    assert [item["n"] for item in read(failed / "again.jsonl")] == [1]
+    assert {letter["operator"] for letter in read(failed / "bad.failed.jsonl")} == {"map(third)", "item"}
+
+
 @pytest.mark.parametrize("target", ["out.jsonl", "in.jsonl", "bad.jsonl", "./out.jsonl"])
 def test_nothing_of_the_flow_is_replaced(failed: Path, target: str) -> None:
     before = (failed / target).read_bytes()
