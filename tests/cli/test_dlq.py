@@ -69,6 +69,25 @@ def test_letters_are_grouped_by_what_failed(failed: Path) -> None:
     assert "map(second): ValueError: two" in text
 
 
+def test_letters_of_one_kind_are_told_apart_by_their_messages(failed: Path) -> None:
+    [letter] = [letter for letter in read(failed / "bad.jsonl") if letter["operator"] == "map(second)"]
+    said = ["one", "two", "two", "three", "four", "five", "six", "seven", "two", "six"]
+    (failed / "many.jsonl").write_text("".join(json.dumps(letter | {"message": text}) + "\n" for text in said))
+    text = call("dlq", "ls", "many.jsonl").stdout
+    assert text.splitlines()[1:6] == [
+        "         10  map(second): ValueError",
+        "             3  two",
+        "                first: letter 2, of in.jsonl, line 2",
+        "             1  one",
+        "                first: letter 1, of in.jsonl, line 2",
+    ]
+    assert "and 3 others\n" in text
+    assert "six" not in text
+    [group] = json.loads(call("dlq", "ls", "many.jsonl", "--json").stdout)["groups"]
+    assert {one["message"]: one["count"] for one in group["messages"]} == dict.fromkeys(said[:6], 1) | {"two": 3}
+    assert (group["message"], group["count"], group["others"]) == ("one", 10, 3)
+
+
 def test_one_is_shown_with_its_traceback(failed: Path) -> None:
     number = 1 + [letter["operator"] for letter in read(failed / "bad.jsonl")].index("map(second)")
     text = call("dlq", "show", "bad.jsonl", str(number)).stdout
