@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -85,7 +85,7 @@ class Group:
         same.count += 1
 
 
-def letters(path: str) -> Iterator[Letter]:
+def letters(path: str) -> Generator[Letter]:
     """Yield the dead letters in a file; what is none raises RecordError, with a note of where it stands."""
     try:
         yield from flow(JsonLines(path, type=Letter))

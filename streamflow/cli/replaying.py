@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import click
 
-from streamflow.cli.dead_letters import Letter, letters
+from streamflow.cli.dead_letters import Letter, letters, one_line
 from streamflow.cli.describing import described_by
+from streamflow.cli.exit_codes import DATA
 from streamflow.cli.perform import perform, print_report
 from streamflow.codecs.json_lines import JsonLinesCodec
 from streamflow.configuration.problem import nearest
@@ -21,7 +24,7 @@ from streamflow.flows.joins import merge
 from streamflow.flows.resolve import as_sink, as_source
 from streamflow.flows.rewiring import entered, parts_of, rewired, sets_aside, with_letters, with_policy
 from streamflow.flows.runnable import Runnable
-from streamflow.model.errors import FlowError
+from streamflow.model.errors import FlowError, RecordError
 from streamflow.model.graph import Part
 from streamflow.model.interfaces import Sink, Source
 from streamflow.model.policies import DeadLetters
@@ -73,14 +76,32 @@ def replay(
     report, code = perform(replayed, console)
     if report is None:
         return code
+    lost = report.failed
+    if report.state == "finished" and lost >= sent.total():
+        code = DATA
     if as_json:
         return print_report(report, console) or code
     if report.state != "finished":
         click.echo(f"stopped: the first {report.items_in:,} letters of {path} were sent, the others were not", err=True)
         return code
-    lost = report.failed
     click.echo(f"{sent.total():,} sent, {lost:,} failed again{f', see {again}' if lost else ''}", err=True)
+    if lost:
+        _tell_first(again, aside)
     return code
+
+
+def _tell_first(again: str, aside: Sink[Any]) -> None:
+    """Say why the first letter in `again` failed, and how to see the others, if they can be read there."""
+    if aside.file is None:
+        return
+    try:
+        with closing(letters(again)) as found:
+            first = next(found, None)
+    except (OSError, ValueError, FlowError, RecordError):  # led to a file of another kind
+        return
+    if first is not None:
+        click.echo(f"the first: {first.operator}: {first.exception}: {one_line(first.message)}", err=True)
+        click.echo(f"streamflow dlq ls {shlex.quote(again)} shows them all", err=True)
 
 
 def _tell_left(path: str, left: Counter[str], plain: bool) -> None:

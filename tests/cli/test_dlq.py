@@ -137,6 +137,19 @@ def test_what_fails_again_is_set_aside_again_and_can_be_replayed(failed: Path) -
     assert sorted(item["n"] for item in read(failed / "again.jsonl")) == [1, 2]
 
 
+def test_what_fails_again_is_told_with_the_first_reason_and_the_next_command(failed: Path) -> None:
+    mend(failed, FLOW)
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl", "--failed", "a b.jsonl")
+    assert result.exit_code == 65
+    first = read(failed / "a b.jsonl")[0]
+    assert f"the first: {first['operator']}: {first['exception']}: {first['message']}\n" in result.stderr
+    assert "streamflow dlq ls 'a b.jsonl' shows them all" in result.stderr
+    assert call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl", "--json").exit_code == 65
+    mend(failed)
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert (result.exit_code, "3 sent, 1 failed again" in result.stderr) == (0, True), result.stderr
+
+
 def test_another_flow_is_refused_with_what_is_near(failed: Path) -> None:
     mend(failed, MENDED.replace("second", "seconds"))
     result = call("dlq", "replay", "bad.jsonl", "flow.py")
