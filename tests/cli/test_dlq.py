@@ -333,6 +333,21 @@ def test_one_letter_does_not_end_the_replay_of_the_others(failed: Path) -> None:
     assert {letter["operator"] for letter in read(failed / "bad.failed.jsonl")} == {"map(third)", "item"}
 
 
+def test_before_a_zip_nothing_is_let_go_that_the_flow_does_not_let_go(project: Path) -> None:
+    (project / "flow.py").write_text(
+        "import streamflow as sf\n"
+        "def check(n): return 1 // n\n"
+        "checked = sf.flow('in.jsonl').map(check, on_error=sf.dead_letter('bad.jsonl'))\n"
+        "flow = sf.zip(checked.map(str), checked.map(float)).to('out.jsonl')\n"
+    )
+    (project / "in.jsonl").write_text("1\n0\n")
+    assert call("run", "flow.py").exit_code == 0
+    mend(project, (project / "flow.py").read_text().replace("1 // n", "n"))
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert (result.exit_code, result.stderr) == (0, "1 sent, 0 failed again\n")
+    assert read(project / "again.jsonl") == [["0", 0.0]]
+
+
 @pytest.mark.parametrize("target", ["out.jsonl", "in.jsonl", "bad.jsonl", "./out.jsonl"])
 def test_nothing_of_the_flow_is_replaced(failed: Path, target: str) -> None:
     before = (failed / target).read_bytes()
