@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,8 @@ from streamflow.sources.json_lines import JsonLines
 
 #: As much of a message as a table shows.
 SHOWN = 100
+#: Messages of one group that are told apart.
+MESSAGES = 5
 
 
 class Letter(msgspec.Struct):
@@ -46,8 +48,18 @@ class Letter(msgspec.Struct):
 
 
 @dataclass(kw_only=True)
+class Message:
+    """Count the letters of one group that say the same, and know the first."""
+
+    message: str
+    place: str
+    line: int
+    count: int = 0
+
+
+@dataclass(kw_only=True)
 class Group:
-    """Count the letters of one operator and one kind of error."""
+    """Count the letters of one operator and one kind of error; `others` say more than is told apart."""
 
     operator: str
     exception: str
@@ -56,9 +68,24 @@ class Group:
     line: int
     count: int = 0
     forms: dict[str, int] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    others: int = 0
+
+    def add(self, letter: Letter, line: int) -> None:
+        """Count `letter`, which stands in `line`."""
+        self.count += 1
+        self.forms[letter.form] = self.forms.get(letter.form, 0) + 1
+        same = next((one for one in self.messages if one.message == letter.message), None)
+        if same is None:
+            if len(self.messages) == MESSAGES:
+                self.others += 1
+                return
+            same = Message(message=letter.message, place=letter.place, line=line)
+            self.messages.append(same)
+        same.count += 1
 
 
-def letters(path: str) -> Iterator[Letter]:
+def letters(path: str) -> Generator[Letter]:
     """Yield the dead letters in a file; what is none raises RecordError, with a note of where it stands."""
     try:
         yield from flow(JsonLines(path, type=Letter))
@@ -69,7 +96,7 @@ def letters(path: str) -> Iterator[Letter]:
 
 
 def list_letters(path: str, *, as_json: bool) -> None:
-    """Print what has failed where, how often, and the first of each kind."""
+    """Print what has failed where, how often, with which messages, and the first of each kind."""
     groups: dict[tuple[str, str], Group] = {}
     for line, letter in enumerate(letters(path), 1):
         key = (letter.operator, letter.exception)
@@ -77,22 +104,35 @@ def list_letters(path: str, *, as_json: bool) -> None:
             groups[key] = Group(
                 operator=key[0], exception=key[1], message=letter.message, place=letter.place, line=line
             )
-        group = groups[key]
-        group.count += 1
-        group.forms[letter.form] = group.forms.get(letter.form, 0) + 1
+        groups[key].add(letter, line)
     found = sorted(groups.values(), key=lambda group: -group.count)
     total = sum(group.count for group in found)
     if as_json:
-        click.echo(json.dumps({"file": path, "total": total, "groups": [vars(group) for group in found]}))
+        click.echo(json.dumps({"file": path, "total": total, "groups": [asdict(group) for group in found]}))
         return
     click.echo(f"{path}: {total:,} dead letter{'s' * (total != 1)}")
     for group in found:
-        message = " ".join(group.message.split())
-        click.echo(f"  {group.count:>9,}  {group.operator}: {group.exception}: {_cut(message)}")
-        where = f", of {group.place}" if group.place else ""
-        click.echo(f"  {'':>9}  first: letter {group.line:,}{where}")
+        _tell(group)
     if found:
         click.echo(f"\nstreamflow dlq show {path} {found[0].line} shows one, with its traceback")
+
+
+def _tell(group: Group) -> None:
+    head = f"  {group.count:>9,}  {group.operator}: {group.exception}"
+    if len(group.messages) == 1:
+        click.echo(f"{head}: {one_line(group.message)}")
+        click.echo(f"  {'':>9}  {_first(group.messages[0])}")
+        return
+    click.echo(head)
+    for one in sorted(group.messages, key=lambda one: -one.count):
+        click.echo(f"  {one.count:>12,}  {one_line(one.message)}")
+        click.echo(f"  {'':>12}  {_first(one)}")
+    if group.others:
+        click.echo(f"  {'':>12}  and {group.others:,} other{'s' * (group.others != 1)}")
+
+
+def _first(one: Message) -> str:
+    return f"first: letter {one.line:,}{f', of {one.place}' if one.place else ''}"
 
 
 def show_letter(path: str, number: int, *, as_json: bool) -> None:
@@ -126,5 +166,7 @@ def _when(time: float) -> str:
         return f"{time:g} seconds after 1970"
 
 
-def _cut(text: str) -> str:
+def one_line(message: str) -> str:
+    """Return as much of a message as a line of a table shows."""
+    text = " ".join(message.split())
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import click
 
-from streamflow.cli.dead_letters import Letter, letters
+from streamflow.cli.dead_letters import Letter, letters, one_line
 from streamflow.cli.describing import described_by
+from streamflow.cli.exit_codes import DATA
 from streamflow.cli.perform import perform, print_report
 from streamflow.codecs.json_lines import JsonLinesCodec
 from streamflow.configuration.problem import nearest
@@ -19,18 +24,21 @@ from streamflow.flows.joins import merge
 from streamflow.flows.resolve import as_sink, as_source
 from streamflow.flows.rewiring import entered, parts_of, rewired, sets_aside, with_letters, with_policy
 from streamflow.flows.runnable import Runnable
-from streamflow.model.errors import FlowError
+from streamflow.model.errors import FlowError, RecordError
 from streamflow.model.graph import Part
 from streamflow.model.interfaces import Sink, Source
 from streamflow.model.policies import DeadLetters
 from streamflow.sources.csv_rows import Csv
 from streamflow.sources.json_lines import JsonLines
+from streamflow.sources.taking import Take
 
 #: Where a letter enters: the operator that failed, and its stage as the run called it.
 Entry = tuple[str, str]
 
 #: The forms in which the item itself is there.
 WHOLE = ("value", "text")
+#: Files whose header is remembered.
+FILES = 256
 
 
 def replay(
@@ -63,18 +71,37 @@ def replay(
     again = failed or f"{without_suffix(path).removesuffix('.jsonl')}.failed.jsonl"
     aside = as_sink(again)
     _refuse_known(described, path, [*to, again])
-    replayed = _led_to(_replayed(described, path, list(sent), forms, DeadLetters(aside)), to, aside)
+    entering = _replayed(described, path, list(sent), forms, DeadLetters(aside))
+    replayed = _planned(_led_to(entering, to, aside, all_let_go=True), _led_to(entering, to, aside, all_let_go=False))
     report, code = perform(replayed, console)
     if report is None:
         return code
+    lost = report.failed
+    if report.state == "finished" and lost >= sent.total():
+        code = DATA
     if as_json:
         return print_report(report, console) or code
     if report.state != "finished":
         click.echo(f"stopped: the first {report.items_in:,} letters of {path} were sent, the others were not", err=True)
         return code
-    lost = report.failed
     click.echo(f"{sent.total():,} sent, {lost:,} failed again{f', see {again}' if lost else ''}", err=True)
+    if lost:
+        _tell_first(again, aside)
     return code
+
+
+def _tell_first(again: str, aside: Sink[Any]) -> None:
+    """Say why the first letter in `again` failed, and how to see the others, if they can be read there."""
+    if aside.file is None:
+        return
+    try:
+        with closing(letters(again)) as found:
+            first = next(found, None)
+    except (OSError, ValueError, FlowError, RecordError):  # led to a file of another kind
+        return
+    if first is not None:
+        click.echo(f"the first: {first.operator}: {first.exception}: {one_line(first.message)}", err=True)
+        click.echo(f"streamflow dlq ls {shlex.quote(again)} shows them all", err=True)
 
 
 def _tell_left(path: str, left: Counter[str], plain: bool) -> None:
@@ -139,32 +166,81 @@ def _item_for(part: Part) -> Callable[[Letter], Any]:
     source = part.what
     if not isinstance(source, Source):
         return lambda letter: letter.item
+    if isinstance(source, Csv):
+        return _row_for(source)
     decode = getattr(source, "decode", None)
+    if decode is None or isinstance(decode, Take):  # which looks at records, and makes none
+        return lambda letter: letter.item
     encode = JsonLinesCodec().encode if hasattr(source, "type") else None
 
     def decoded(letter: Letter) -> Any:
         """Decode a text again; what is no text any more was mended to an item."""
-        if isinstance(letter.item, str) and decode is not None:
+        if isinstance(letter.item, str):
             return decode(letter.item.encode())
-        if isinstance(letter.item, list) and isinstance(source, Csv):
-            raise ValueError("fields without their names: mend the item to an object, { field: value }")
-        return decode(encode(letter.item)) if encode is not None and decode is not None else letter.item
+        return letter.item if encode is None else decode(encode(letter.item))
 
     return decoded
 
 
-def _led_to(described: Runnable, to: Sequence[str], aside: Sink[Any]) -> Runnable:
-    """Return the flow with other sinks in the place of its own, and its dead letters in `aside`."""
+def _row_for(source: Csv) -> Callable[[Letter], Any]:
+    """Return what decodes a row again, by the names in the file that it came from."""
+    names_in = lru_cache(FILES)(lambda path: _names_in(source, path))
+
+    def names_for(letter: Letter) -> Sequence[str] | None:
+        if not isinstance(source.header, bool):
+            return source.header
+        came_from = (letter.position or {}).get("source")
+        places = [came_from] if isinstance(came_from, str) else []
+        return next(filter(None, map(names_in, [*places, *source.paths])), None) if source.header else None
+
+    return lambda letter: source.again(letter.item, names_for(letter) if isinstance(letter.item, (list, str)) else None)
+
+
+def _names_in(source: Csv, path: str) -> tuple[str, ...] | None:
+    """Return the header of the file at `path`, or None if there is none to be read."""
+    rows = replace(source, path=path, header=False, types=None, follow=False, on_error="fail", max_failures=None)
+    try:
+        if source.files.kind(path) != "file":  # a pipe would wait, and lose what it gives
+            return None
+        return next((tuple(row) for row in flow(rows).take(1)), None)
+    except (OSError, ValueError, FlowError):
+        return None
+
+
+def _led_to(described: Runnable, to: Sequence[str], aside: Sink[Any], *, all_let_go: bool) -> Runnable:
+    """Return the flow with other sinks in the place of its own, and its dead letters in `aside`.
+
+    With `all_let_go` what would fail the run is set aside, too: one letter must not keep the others from going through.
+    """
     ends = [part.what.label for part in parts_of(described) if isinstance(part.what, Sink)]
     targets = _targets(ends, to)
 
     def change(what: Any) -> Any:
-        if not isinstance(what, Sink):
-            return with_letters(what, aside) if sets_aside(what) else what
-        target = as_sink(targets[what.label])
-        return with_policy(target, DeadLetters(aside)) if sets_aside(what) else target
+        lets_go = all_let_go or sets_aside(what)
+        if isinstance(what, Sink):
+            target = as_sink(targets[what.label])
+            return _setting_aside(target, aside) if lets_go else target
+        if isinstance(what, Source):
+            return what  # of letters, or one that is not read
+        return _setting_aside(what, aside) if lets_go else with_letters(what, aside)
 
     return rewired(described, change)
+
+
+def _setting_aside(what: Any, aside: Sink[Any]) -> Any:
+    try:
+        return with_policy(what, DeadLetters(aside))
+    except FlowError:  # of a third party, or with nothing that could fail
+        return what
+
+
+def _planned(wanted: Runnable, otherwise: Runnable) -> Runnable:
+    """Return `wanted`, unless it cannot be planned: before a `zip`, items must not be let go."""
+    try:
+        wanted.plan  # noqa: B018 - what cannot be planned is told now
+    except FlowError:
+        return otherwise
+    return wanted
 
 
 def _refuse_known(described: Runnable, path: str, targets: Sequence[str]) -> None:

@@ -65,6 +65,22 @@ class Dialect:
         # Lines are split where the file has them: what stands between quotes keeps its own line ends.
         return csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, quotechar=self.quote)
 
+    def row(self, text: str) -> list[str]:
+        """Return the one row in `text`; ValueError if there is none, or more, or a quote that is never closed.
+
+        >>> Dialect().row('1,"a,b"')
+        ['1', 'a,b']
+        """
+        try:
+            found = [row for row in self.rows(text) if row]
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} rows in a text that is to be one")
+        if self.row_pattern().match(text.encode("utf-8", "surrogatepass").lstrip(b"\r\n")) is None:
+            raise ValueError("a quoted field that is never closed")
+        return found[0]
+
     def row_pattern(self) -> re.Pattern[bytes]:
         """Return what matches a whole row of bytes as `rows` sees it: not one with a quote that is never closed."""
         quote, delimiter = re.escape(self.quote.encode()), re.escape(self.delimiter.encode())

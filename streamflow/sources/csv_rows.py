@@ -61,9 +61,42 @@ class Csv(FileLines[Any]):
         """Return what hands on good records, and raises the error of a bad one."""
         return Take(BadRow)
 
+    def again(self, item: Any, names: Sequence[str] | None) -> Any:
+        """Return the record that a dead letter's `item`, mended by hand or not, is: a line of text, a list or a dict.
+
+        `types` convert what is text. `names` are those of the fields, or None where they are not known; ValueError for
+        what is no record.
+        """
+        row = self.dialect.row(item) if isinstance(item, str) else item
+        if isinstance(row, list) and self.header is not False:
+            if names is None:
+                raise ValueError(f"fields without their names: {_MEND}")
+            if len(row) != len(names):
+                raise ValueError(f"{len(row)} fields, where the header has {len(names)}: {_MEND}")
+            row = dict(zip(names, row, strict=True))
+        if not isinstance(row, (dict, list)):
+            raise ValueError(f"{type(row).__name__} is no record: {_MEND}")
+        return _texts_converted(row, self.types or {}) if isinstance(row, dict) else row
+
     def reader(self, blocks: Blocks) -> CsvReader:
         """Return the reader of the records in `blocks`."""
         return CsvReader(blocks, LineCutter(self.label, self.chunk, self.max_line_bytes), self)
+
+
+#: How a dead letter becomes a record.
+_MEND = "mend the item to an object, { field: value }, or to a field for each name of the header"
+
+
+def _texts_converted(record: dict[str, Any], types: Types) -> dict[str, Any]:
+    """Return `record` with its texts converted; what is none any more was mended to what it is to be."""
+    made = dict(record)
+    for name, function in types.items():
+        if isinstance(value := record.get(name), str):
+            try:
+                made[name] = function(value)
+            except Exception as error:
+                raise ValueError(f"field {name!r}: {error}") from error
+    return made
 
 
 class BadRow(list[str]):

@@ -69,6 +69,25 @@ def test_letters_are_grouped_by_what_failed(failed: Path) -> None:
     assert "map(second): ValueError: two" in text
 
 
+def test_letters_of_one_kind_are_told_apart_by_their_messages(failed: Path) -> None:
+    [letter] = [letter for letter in read(failed / "bad.jsonl") if letter["operator"] == "map(second)"]
+    said = ["one", "two", "two", "three", "four", "five", "six", "seven", "two", "six"]
+    (failed / "many.jsonl").write_text("".join(json.dumps(letter | {"message": text}) + "\n" for text in said))
+    text = call("dlq", "ls", "many.jsonl").stdout
+    assert text.splitlines()[1:6] == [
+        "         10  map(second): ValueError",
+        "             3  two",
+        "                first: letter 2, of in.jsonl, line 2",
+        "             1  one",
+        "                first: letter 1, of in.jsonl, line 2",
+    ]
+    assert "and 3 others\n" in text
+    assert "six" not in text
+    [group] = json.loads(call("dlq", "ls", "many.jsonl", "--json").stdout)["groups"]
+    assert {one["message"]: one["count"] for one in group["messages"]} == dict.fromkeys(said[:6], 1) | {"two": 3}
+    assert (group["message"], group["count"], group["others"]) == ("one", 10, 3)
+
+
 def test_one_is_shown_with_its_traceback(failed: Path) -> None:
     number = 1 + [letter["operator"] for letter in read(failed / "bad.jsonl")].index("map(second)")
     text = call("dlq", "show", "bad.jsonl", str(number)).stdout
@@ -116,6 +135,19 @@ def test_what_fails_again_is_set_aside_again_and_can_be_replayed(failed: Path) -
     (failed / "once.jsonl").write_text("".join(json.dumps(letter) + "\n" for letter in letters))
     assert "2 sent, 0 failed again" in call("dlq", "replay", "once.jsonl", "flow.py", "--to", "again.jsonl").stderr
     assert sorted(item["n"] for item in read(failed / "again.jsonl")) == [1, 2]
+
+
+def test_what_fails_again_is_told_with_the_first_reason_and_the_next_command(failed: Path) -> None:
+    mend(failed, FLOW)
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl", "--failed", "a b.jsonl")
+    assert result.exit_code == 65
+    first = read(failed / "a b.jsonl")[0]
+    assert f"the first: {first['operator']}: {first['exception']}: {first['message']}\n" in result.stderr
+    assert "streamflow dlq ls 'a b.jsonl' shows them all" in result.stderr
+    assert call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl", "--json").exit_code == 65
+    mend(failed)
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert (result.exit_code, "3 sent, 1 failed again" in result.stderr) == (0, True), result.stderr
 
 
 def test_another_flow_is_refused_with_what_is_near(failed: Path) -> None:
@@ -198,6 +230,122 @@ def test_a_bad_row_is_mended_to_an_object(project: Path) -> None:
     (project / "bad.jsonl").write_text(json.dumps(letter) + "\n")
     assert call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl").exit_code == 0
     assert read(project / "again.jsonl") == [{"a": "3", "b": "4"}]
+
+
+@pytest.fixture
+def rows(project: Path) -> Path:
+    """Be where a run has left two rows: one too short, and one with a field that does not convert."""
+    (project / "c.csv").write_text("a,b\n1,2\n3\n4,z\n")
+    typed(project, "int")
+    assert call("run", "c.toml").exit_code == 0
+    assert [letter["item"] for letter in read(project / "bad.jsonl")] == [["3"], ["4", "z"]]
+    return project
+
+
+def typed(project: Path, kind: str, options: str = "") -> None:
+    (project / "c.toml").write_text(
+        f'source = {{ type = "csv", path = "c.csv", types = {{ b = "{kind}" }}, '
+        f'on_error = {{ dead_letter = "bad.jsonl" }}{options} }}\nsink = "out.jsonl"\n'
+    )
+
+
+def replayed(project: Path, *items: Any) -> tuple[list[Any], list[Any]]:
+    """Mend the letters to `items`, and return what came out of them, and the messages of what did not."""
+    letters = read(project / "bad.jsonl")
+    for letter, item in zip(letters, items, strict=False):
+        letter["item"] = item
+    (project / "mended.jsonl").write_text("".join(json.dumps(letter) + "\n" for letter in letters))
+    result = call("dlq", "replay", "mended.jsonl", "c.toml", "--to", "again.jsonl")
+    failed = project / "mended.failed.jsonl"
+    messages = [letter["message"] for letter in read(failed)] if failed.exists() else []
+    assert f"{len(letters)} sent, {len(messages)} failed again" in result.stderr, result.stderr
+    return read(project / "again.jsonl"), messages
+
+
+def test_a_row_is_decoded_again_when_the_flow_was_mended(rows: Path) -> None:
+    typed(rows, "str")
+    came, [message] = replayed(rows)
+    assert came == [{"a": "4", "b": "z"}]
+    assert message.startswith("1 fields, where the header has 2")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["3", "1"], ["4", "9"]),
+        ({"a": "3", "b": "1"}, {"a": "4", "b": 9}),
+        ("3,1", '"4",9\r\n'),
+    ],
+)
+def test_a_mended_row_has_its_types_in_each_form(rows: Path, first: Any, second: Any) -> None:
+    assert replayed(rows, first, second) == ([{"a": "3", "b": 1}, {"a": "4", "b": 9}], [])
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("3", "1 fields, where the header has 2"),
+        ("3,1\n5,6", "2 rows in a text"),
+        ('3,"1', "never closed"),
+        ("", "0 rows"),
+        ("x" * 200_000, "field larger than field limit"),
+        (["3", "1", "2"], "3 fields, where the header has 2"),
+        ({"a": "3", "b": "y"}, "field 'b': invalid literal"),
+        (3, "int is no record"),
+        (None, "NoneType is no record"),
+    ],
+)
+def test_what_is_still_no_row_fails_alone(rows: Path, item: Any, message: str) -> None:
+    came, [failed] = replayed(rows, item, ["4", "9"])
+    assert came == [{"a": "4", "b": 9}]
+    assert message in failed
+
+
+def test_a_row_has_the_names_of_the_file_it_came_from(rows: Path) -> None:
+    (rows / "c.csv").rename(rows / "d.csv")
+    (rows / "c.csv").write_text("x,b\n")
+    letters = read(rows / "bad.jsonl")
+    letters[0]["position"]["source"] = "d.csv"
+    letters[1]["position"]["source"] = "gone.csv"
+    (rows / "bad.jsonl").write_text("".join(json.dumps(letter) + "\n" for letter in letters))
+    assert replayed(rows, ["3", "1"], "4,9") == ([{"a": "3", "b": 1}, {"x": "4", "b": 9}], [])
+
+
+def test_a_row_whose_header_cannot_be_read_says_so(rows: Path) -> None:
+    (rows / "c.csv").unlink()
+    came, [failed] = replayed(rows, ["3", "1"], {"a": "4", "b": "9"})
+    assert came == [{"a": "4", "b": 9}]
+    assert "fields without their names: mend the item to an object" in failed
+
+
+def test_a_row_has_the_names_and_the_dialect_of_the_source(rows: Path) -> None:
+    typed(rows, "int", ', header = ["p", "b"], delimiter = ";"')
+    assert replayed(rows, ["3", "1"], "4;9") == ([{"p": "3", "b": 1}, {"p": "4", "b": 9}], [])
+
+
+def test_one_letter_does_not_end_the_replay_of_the_others(failed: Path) -> None:
+    mend(
+        failed, MENDED.replace('return {**item, "third": True} if', 'return {**item, "third": 1 // (item["n"] - 2)} if')
+    )
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert "3 sent, 2 failed again" in result.stderr
+    assert [item["n"] for item in read(failed / "again.jsonl")] == [1]
+    assert {letter["operator"] for letter in read(failed / "bad.failed.jsonl")} == {"map(third)", "item"}
+
+
+def test_before_a_zip_nothing_is_let_go_that_the_flow_does_not_let_go(project: Path) -> None:
+    (project / "flow.py").write_text(
+        "import streamflow as sf\n"
+        "def check(n): return 1 // n\n"
+        "checked = sf.flow('in.jsonl').map(check, on_error=sf.dead_letter('bad.jsonl'))\n"
+        "flow = sf.zip(checked.map(str), checked.map(float)).to('out.jsonl')\n"
+    )
+    (project / "in.jsonl").write_text("1\n0\n")
+    assert call("run", "flow.py").exit_code == 0
+    mend(project, (project / "flow.py").read_text().replace("1 // n", "n"))
+    result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
+    assert (result.exit_code, result.stderr) == (0, "1 sent, 0 failed again\n")
+    assert read(project / "again.jsonl") == [["0", 0.0]]
 
 
 @pytest.mark.parametrize("target", ["out.jsonl", "in.jsonl", "bad.jsonl", "./out.jsonl"])
