@@ -25,6 +25,7 @@ from streamflow.flows.resolve import as_sink, as_source
 from streamflow.flows.rewiring import entered, parts_of, rewired, sets_aside, with_letters, with_policy
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError, RecordError
+from streamflow.model.failures import SentAgain
 from streamflow.model.graph import Part
 from streamflow.model.interfaces import Sink, Source
 from streamflow.model.policies import DeadLetters
@@ -124,9 +125,10 @@ def _replayed(
 ) -> Runnable:
     """Return the flow that takes the letters of `path`, each to where it failed."""
     found = {entry: _entrance(described, entry) for entry in entries}
-    gathered: Flow[Letter] = flow(JsonLines(path, type=Letter)).filter(lambda letter: letter.form in forms)
+    fitting: Flow[Letter] = flow(JsonLines(path, type=Letter)).filter(lambda letter: letter.form in forms)
+    gathered = fitting.map(_sent_again)
     if len(found) == 1:
-        routed: dict[Any, Flow[Letter]] = {next(iter(found)): gathered}
+        routed: dict[Any, Flow[SentAgain]] = {next(iter(found)): gathered}
     else:
         routed = gathered.route(lambda letter: (letter.operator, letter.stage), *found)
     flows: dict[Part, list[Flow[Any]]] = {}
@@ -134,6 +136,10 @@ def _replayed(
         items = routed[entry].map(_item_for(part), name="item", on_error=aside)
         flows.setdefault(part, []).append(items)
     return entered(described, {part: _merged(several) for part, several in flows.items()})
+
+
+def _sent_again(letter: Letter) -> SentAgain:
+    return SentAgain(letter.item, letter.stage, letter.operator, letter.index, letter.position)
 
 
 def _merged(flows: list[Flow[Any]]) -> Flow[Any]:
@@ -161,7 +167,7 @@ def _entrance(described: Runnable, entry: Entry) -> Part:
     )
 
 
-def _item_for(part: Part) -> Callable[[Letter], Any]:
+def _item_for(part: Part) -> Callable[[SentAgain], Any]:
     """Return what makes of a letter the item that is to go on."""
     source = part.what
     if not isinstance(source, Source):
@@ -173,7 +179,7 @@ def _item_for(part: Part) -> Callable[[Letter], Any]:
         return lambda letter: letter.item
     encode = JsonLinesCodec().encode if hasattr(source, "type") else None
 
-    def decoded(letter: Letter) -> Any:
+    def decoded(letter: SentAgain) -> Any:
         """Decode a text again; what is no text any more was mended to an item."""
         if isinstance(letter.item, str):
             return decode(letter.item.encode())
@@ -182,11 +188,11 @@ def _item_for(part: Part) -> Callable[[Letter], Any]:
     return decoded
 
 
-def _row_for(source: Csv) -> Callable[[Letter], Any]:
+def _row_for(source: Csv) -> Callable[[SentAgain], Any]:
     """Return what decodes a row again, by the names in the file that it came from."""
     names_in = lru_cache(FILES)(lambda path: _names_in(source, path))
 
-    def names_for(letter: Letter) -> Sequence[str] | None:
+    def names_for(letter: SentAgain) -> Sequence[str] | None:
         if not isinstance(source.header, bool):
             return source.header
         came_from = (letter.position or {}).get("source")

@@ -13,6 +13,20 @@ from streamflow.model.positions import Gathered, Known, Position, Span
 
 
 @dataclass(frozen=True, slots=True)
+class SentAgain:
+    """Hold what a dead letter says of its item and where it failed; `position` is in plain values.
+
+    One that fails before it is an item again is set aside as it was: it can be mended and sent another time.
+    """
+
+    item: Any
+    stage: str
+    operator: str
+    index: int
+    position: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """Hold one failed item with all that is needed to understand it and to send it through again.
 
@@ -24,7 +38,7 @@ class DeadLetter:
     stage: str
     operator: str
     index: int
-    position: Known
+    position: Known | dict[str, Any]
     exception: str
     message: str
     traceback: str
@@ -47,12 +61,15 @@ class DeadLetter:
     ) -> DeadLetter:
         """Build the record of `error`, which `operator` raised for `item`."""
         kind = type(error)
+        known: Known | dict[str, Any] = position
+        if isinstance(item, SentAgain):
+            item, stage, operator, index, known = item.item, item.stage, item.operator, item.index, item.position
         return cls(
             item=item,
             stage=stage,
             operator=operator,
             index=index,
-            position=position,
+            position=known,
             exception=f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
             message=message_of(error),
             traceback="".join(traceback.format_exception(error)),
@@ -76,8 +93,8 @@ def message_of(error: BaseException) -> str:
         return f"<its message could not be made: {type(failure).__name__}>"
 
 
-def _plain(position: Position | Span | Gathered) -> dict[str, Any]:
-    values = asdict(position)
+def _plain(position: Position | Span | Gathered | dict[str, Any]) -> dict[str, Any]:
+    values = position if isinstance(position, dict) else asdict(position)
     return {name: value for name, value in values.items() if value is not None}
 
 

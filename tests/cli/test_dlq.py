@@ -108,7 +108,7 @@ def test_each_goes_on_from_where_it_failed(failed: Path) -> None:
     ]
     assert "1 not sent, they stay there: their items could not be written" in result.stderr
     again = read(failed / "bad.failed.jsonl")
-    assert [(letter["operator"], letter["item"]["operator"]) for letter in again] == [("item", "decode")]
+    assert [(letter["operator"], letter["item"]) for letter in again] == [("decode", '{"n":\n')]
     assert ((failed / "bad.jsonl").read_bytes(), (failed / "out.jsonl").read_bytes()) == before
 
 
@@ -330,7 +330,7 @@ def test_one_letter_does_not_end_the_replay_of_the_others(failed: Path) -> None:
     result = call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl")
     assert "3 sent, 2 failed again" in result.stderr
     assert [item["n"] for item in read(failed / "again.jsonl")] == [1]
-    assert {letter["operator"] for letter in read(failed / "bad.failed.jsonl")} == {"map(third)", "item"}
+    assert {letter["operator"] for letter in read(failed / "bad.failed.jsonl")} == {"map(third)", "decode"}
 
 
 def test_before_a_zip_nothing_is_let_go_that_the_flow_does_not_let_go(project: Path) -> None:
@@ -355,3 +355,19 @@ def test_nothing_of_the_flow_is_replaced(failed: Path, target: str) -> None:
         result = call("dlq", "replay", "bad.jsonl", "flow.py", *arguments)
         assert (result.exit_code, "would replace" in result.stderr) == (2, True), result.stderr
     assert (failed / target).read_bytes() == before
+
+
+def test_what_cannot_be_decoded_again_stays_what_it_was(failed: Path) -> None:
+    """It is set aside under its own operator and place, so that it can be mended and sent from there."""
+    mend(failed)
+    assert call("dlq", "replay", "bad.jsonl", "flow.py", "--to", "again.jsonl").exit_code == 0
+    [old] = [letter for letter in read(failed / "bad.jsonl") if letter["operator"] == "decode"]
+    [letter] = read(failed / "bad.failed.jsonl")
+    for name in ("item", "operator", "stage", "index", "position"):
+        assert letter[name] == old[name]
+    assert (failed / "bad.failed.jsonl").rename(failed / "once.jsonl")
+    assert call("dlq", "replay", "once.jsonl", "flow.py", "--to", "again.jsonl").exit_code == 65
+    [letter] = read(failed / "once.failed.jsonl")
+    (failed / "once.jsonl").write_text(json.dumps(letter | {"item": '{"n":7}'}) + "\n")
+    assert call("dlq", "replay", "once.jsonl", "flow.py", "--to", "again.jsonl").exit_code == 0
+    assert read(failed / "again.jsonl") == [{"n": 7, "first": True, "second": True, "third": True}]
