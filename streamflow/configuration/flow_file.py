@@ -17,7 +17,7 @@ from streamflow.configuration.normalised import OPERATORS, normalised
 from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import load
-from streamflow.configuration.values import WRONG, Converter, options_of
+from streamflow.configuration.values import WRONG, Converter, options_of, required_of
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.runnable import Runnable
@@ -199,9 +199,12 @@ class FlowFile:
         first = next(iter(known))
         given = dict(table)
         value, hint = given.pop(word), known.pop(first) if first != "name" else None
-        arguments, whole = self._converter.options(known, given, path, f"operator {word!r}")
+        what = f"operator {word!r}"
+        arguments, whole = self._converter.options(known, given, path, what)
+        required = [name for name in required_of(method) if name in known]
+        complete = self._converter.complete(required, arguments, given, path, what)
         begins = self._first(word, hint, value, (*path, word))
-        if begins is WRONG:
+        if begins is WRONG or not complete:
             return None
 
         def stage(described: Flow[Any]) -> Any:

@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -61,6 +61,18 @@ def options_of(thing: Any) -> dict[str, Any]:
         return {field.name: hints[field.name] for field in fields(thing) if field.init and field.repr}
     hints = get_type_hints(thing, localns=_RUNTIME_NAMES)
     return {name: hints.get(name, Any) for name in inspect.signature(thing).parameters if name != "self"}
+
+
+def required_of(method: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments that a method cannot be called without.
+
+    >>> def scan(self, function, initial, *, name=None): ...
+    >>> required_of(scan)
+    ['function', 'initial']
+    """
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(method).parameters.values()
+    return [one.name for one in parameters if one.name != "self" and one.kind in by_name and one.default is one.empty]
 
 
 #: What modules import for type checkers only.
@@ -122,17 +134,23 @@ class Converter:
     def build(self, kind: Any, table: Mapping[str, Any], path: Path, what: str) -> Any:
         """Return `kind(**table)`, a dataclass of ours, or WRONG."""
         options, whole = self.options(options_of(kind), table, path, what)
-        for name in _required(kind):
-            if name not in options:
-                whole = False
-                if name not in table and not any(nearest(key, [name]) for key in table):
-                    self._report("SF103", f"{what}: {name!r} is missing", path, f"add {name} = ...")
+        whole = self.complete(_required(kind), options, table, path, what) and whole
         try:
             built = kind(**options) if whole or _required(kind) <= options.keys() else WRONG
         except FlowError as error:
             self.refused(error, path, options, whole)
             return WRONG
         return built if whole else WRONG
+
+    def complete(
+        self, required: Iterable[str], options: Mapping[str, Any], table: Mapping[str, Any], path: Path, what: str
+    ) -> bool:
+        """Tell whether `options` has all that is `required`; report what `table` has not, nor anything near it."""
+        missing = [name for name in required if name not in options]
+        for name in missing:
+            if name not in table and not any(nearest(key, [name]) for key in table):
+                self._report("SF103", f"{what}: {name!r} is missing", path, f"add {name} = ...")
+        return not missing
 
     def options(
         self, known: Mapping[str, Any], table: Mapping[str, Any], path: Path, what: str

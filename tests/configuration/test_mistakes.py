@@ -234,3 +234,39 @@ def test_a_long_line_is_cut_around_the_mistake_and_obeys_no_terminal(tmp_path: P
     assert "\x1b" not in text
     shown, marks = text.splitlines()[2:4]
     assert shown[marks.index("^")] == "\ufffd"
+
+
+def told(folder: Path, text: str, *, imports: bool = False) -> list[tuple[str, int, str]]:
+    """Return the code, line, and message with fix of each problem."""
+    (folder / "flow.toml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        FlowFile("flow.toml", imports=imports)
+    return [(one.code, one.place.line, f"{one.message}; {one.fix}") for one in caught.value.problems]
+
+
+ENDS = 'source = "in.jsonl"\nsink = "out.jsonl"\n'
+
+
+def test_an_argument_that_an_operator_needs_is_told_beside_other_mistakes(folder: Path) -> None:
+    text = 'source = "in.jsonl"\nstages = [\n  { scan = "steps:add" },\n  { tak = 3 },\n]\nsink = "out.jsn"\n'
+    scan, take, sink = told(folder, text)
+    assert scan == ("SF103", 3, "operator 'scan': 'initial' is missing; add initial = ...")
+    assert (take[:2], sink[:2]) == (("SF107", 4), ("SF107", 6))
+
+
+def test_a_needed_argument_that_is_misspelt_is_told_once(folder: Path) -> None:
+    ((code, line, text),) = told(folder, ENDS + 'stages = [{ scan = "steps:add", inital = 0 }]\n')
+    assert (code, line, "did you mean 'initial'?" in text) == ("SF104", 3, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'source = "in.jsonl"\nsink = "${STREAMFLOW_NOT_SET}"\n',
+        'source = "in.jsonl"\nsink = { path = "${STREAMFLOW_NOT_SET}" }\n',
+        'source = "in.jsonl"\nsink = "-"\nstages = [{ throttle = "${STREAMFLOW_NOT_SET}" }]\n',
+        'source = "in.jsonl"\nsink = "-"\nstages = [{ map = "${STREAMFLOW_NOT_SET}" }]\n',
+    ],
+)
+def test_of_a_variable_that_is_not_set_nothing_more_is_told(folder: Path, text: str) -> None:
+    assert [code for code, _, _ in told(folder, text)] == ["SF109"]
