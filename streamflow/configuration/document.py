@@ -52,6 +52,10 @@ class Document:
         place = self._places.key(path) if at_key else self._places.value(path)
         self.problems.append(self._problem(code, message, place, fix))
 
+    def written_at(self, path: Path, option: str) -> Path:
+        """Return the way to `option` of the table at `path`, or `path` where that is not written."""
+        return (*path, option) if (*path, option) in self._places.keys else path
+
     def check(self) -> None:
         """Raise ConfigurationError if there were problems."""
         if self.problems:

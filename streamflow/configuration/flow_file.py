@@ -18,6 +18,7 @@ from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import load
 from streamflow.configuration.values import WRONG, Converter, options_of, required_of
+from streamflow.engine.planner import shared_files
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.runnable import Runnable
@@ -49,6 +50,7 @@ class FlowFile:
         self._document = Document(os.fspath(path), Environment(os.environ, allowed))
         self._imports = imports
         self._given = source, sink
+        self._dead_letters: list[tuple[Sink[Any], Path]] = []
         document = self._document
         self._report = document.report
         self._converter = Converter(document.report, document.folder, self._refer, self._sink)
@@ -78,7 +80,8 @@ class FlowFile:
         source = self._given[0] or self._end("source", SOURCES)
         stages = self._stages()
         sink = self._given[1] or self._end("sink", SINKS)
-        if WRONG in (source, sink) or stages is None:
+        shared = self._share_files(source, sink)
+        if WRONG in (source, sink) or stages is None or shared:
             return None
         return self._put_together(source, stages, sink)
 
@@ -92,9 +95,23 @@ class FlowFile:
         try:
             runnable.plan  # noqa: B018 - what does not go together is told now
         except FlowError as error:
-            self._report("SF110", str(error), ("sink", "path") if "path" in self._tables["sink"] else ("sink",), "")
+            self._report("SF110", str(error), ("sink",), "")
             return None
         return runnable
+
+    def _share_files(self, source: Any, sink: Any) -> bool:
+        """Report each sink, of dead letters too, whose file another part uses; tell whether there is one."""
+        letters = [
+            (one, path)
+            for n, (one, path) in enumerate(self._dead_letters)
+            if all(one != other for other, _ in self._dead_letters[:n])  # those that are alike are one
+        ]
+        ends: list[tuple[Sink[Any], Path]] = [*([(sink, ("sink",))] if sink is not WRONG else []), *letters]
+        places = {id(one): path for one, path in ends}
+        shared = list(shared_files([] if source is WRONG else [source], [one for one, _ in ends]))
+        for one, reason in shared:
+            self._report("SF110", reason, self._document.written_at(places[id(one)], "path"), "")
+        return bool(shared)
 
     def _named(self, reference: Any) -> Runnable | None:
         for other in ("source", "stages"):
@@ -115,7 +132,10 @@ class FlowFile:
     # -- ends -----------------------------------------------------------------------------------------------------
 
     def _sink(self, value: Any, path: Path) -> Any:
-        return self._part(value, path, "sink", SINKS)
+        sink = self._part(value, path, "sink", SINKS)
+        if sink is not WRONG and path[-1] == "dead_letter":
+            self._dead_letters.append((sink, path))
+        return sink
 
     def _end(self, what: str, registry: Registry) -> Any:
         if what not in self._tables:

@@ -270,3 +270,24 @@ def test_a_needed_argument_that_is_misspelt_is_told_once(folder: Path) -> None:
 )
 def test_of_a_variable_that_is_not_set_nothing_more_is_told(folder: Path, text: str) -> None:
     assert [code for code, _, _ in told(folder, text)] == ["SF109"]
+
+
+def test_a_file_that_two_parts_use_is_told_where_it_is_named_and_beside_other_mistakes(folder: Path) -> None:
+    stages = 'stages = [\n{ map = "str.upper", on_error = { dead_letter = %s } },\n{ tak = 3 },\n]\n'
+    for letters in ('"in.jsonl"', '"./out.jsonl"', '{ type = "jsonl", path = "out.jsonl" }'):
+        found = told(folder, ENDS + stages % letters)
+        assert [(code, line) for code, line, _ in found] == [("SF110", 4), ("SF107", 5)]
+    ((code, line, text), _) = told(folder, 'source = "in.jsonl"\nsink = "in.jsonl"\nstage = []\n')
+    assert (code, line, "is read and written" in text) == ("SF110", 2, True)
+
+
+def test_dead_letters_that_are_alike_share_a_file(folder: Path) -> None:
+    stage = '{ map = "str.upper", on_error = { dead_letter = "bad.jsonl" } }'
+    (folder / "flow.toml").write_text(f"{ENDS}stages = [{stage}, {stage}]\n")
+    assert FlowFile("flow.toml").runnable
+
+
+def test_parts_without_a_number_are_told_beside_other_mistakes(folder: Path) -> None:
+    sink = 'sink = { type = "rolling", items = 5, itms = 3, parts = "out.jsonl" }\n'
+    found = told(folder, 'source = "in.jsonl"\n' + sink)
+    assert [(code, line, "{n}" in text) for code, line, text in found] == [("SF104", 2, False), ("SF106", 2, True)]
