@@ -17,6 +17,7 @@ from streamflow.configuration.normalised import OPERATORS, normalised
 from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import load
+from streamflow.configuration.signature import mismatch
 from streamflow.configuration.values import WRONG, Converter, options_of, required_of
 from streamflow.engine.planner import shared_files
 from streamflow.files.registry import Registry
@@ -24,11 +25,15 @@ from streamflow.flows.flow import Flow, flow
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Sink, Source
+from streamflow.operators.callables import name_of
 from streamflow.sinks.registry import SINKS
 from streamflow.sources.registry import SOURCES
 
 #: What a file may hold.
 KEYS = ("source", "stages", "sink", "flow")
+
+#: What splits flows and joins them, which only Python describes.
+GRAPH_WORDS = ("branch", "route", "merge", "zip", "concat")
 
 
 class FlowFile:
@@ -162,7 +167,7 @@ class FlowFile:
             try:
                 name = registry.name_of(table["path"])
             except FlowError as error:
-                self._report("SF107", str(error), (*path, "path"), _near_of(error))
+                self._report("SF107", str(error), (*path, "path"), _near_of(error) or _AS_TABLE)
                 return WRONG
         known = registry.names()
         if name in known:
@@ -186,6 +191,11 @@ class FlowFile:
             return WRONG
 
     def _resolved(self, text: str, path: Path, registry: Registry) -> Any:
+        try:
+            registry.name_of(text)
+        except FlowError as error:
+            self._report("SF107", str(error), path, _near_of(error) or _AS_TABLE)
+            return WRONG
         try:
             return registry.resolve(self._converter.path(text))
         except FlowError as error:
@@ -224,13 +234,22 @@ class FlowFile:
         required = [name for name in required_of(method) if name in known]
         complete = self._converter.complete(required, arguments, given, path, what)
         begins = self._first(word, hint, value, (*path, word))
-        if begins is WRONG or not complete:
+        if begins is WRONG or not complete or (whole and not self._callable_so(word, begins, arguments, (*path, word))):
             return None
 
         def stage(described: Flow[Any]) -> Any:
             return self._applied(described, word, begins, arguments, path, whole)
 
         return stage if stage(flow(())) is not WRONG and whole else None
+
+    def _callable_so(self, word: str, begins: Any, arguments: Mapping[str, Any], path: Path) -> bool:
+        """Tell whether the function takes what the operator calls it with; report it if not."""
+        if not begins or not callable(begins[0]) or _stood_for(begins):
+            return True
+        wrong = mismatch(word, begins[0], arguments)
+        if wrong:
+            self._report("SF106", f"{word}({name_of(begins[0])}): {wrong}", path, "")
+        return not wrong
 
     def _first(self, word: str, hint: Any, value: Any, path: Path) -> Any:
         """Return the arguments of an operator that are not named: none for `distinct = true`."""
@@ -253,10 +272,19 @@ class FlowFile:
             )
             return
         for key in table:
-            near = nearest(key, OPERATORS)
+            near = "" if key in GRAPH_WORDS else nearest(key, OPERATORS)
             if near:
                 self._report(
                     "SF107", f"there is no operator {key!r}", (*path, key), f"did you mean {near!r}?", key=True
+                )
+                return
+            if key in GRAPH_WORDS:
+                self._report(
+                    "SF107",
+                    f"{key!r} makes a graph, and stages follow one another",
+                    (*path, key),
+                    'describe it in Python, and name that: flow = "module:name"',
+                    key=True,
                 )
                 return
         self._report("SF103", "this stage has no operator", path, f"known: {', '.join(OPERATORS)}")
@@ -284,10 +312,15 @@ class FlowFile:
                 return _unchanged
             return Exception if wanted is type else None if wanted is Any else _anything
         try:
-            return load(reference, self._document.folder)
+            found = load(reference, self._document.folder)
         except FlowError as error:
             self._report("SF108", str(error), path, _near_of(error))
             return WRONG
+        if wanted is Callable and path != ("flow",) and not callable(found):
+            what = f"{path[-1]}: {reference!r} is {type(found).__name__}, which cannot be called"
+            self._report("SF106", what, path, "name a function")
+            return WRONG
+        return found
 
 
 def _anything(*_: Any) -> Any:
@@ -305,6 +338,9 @@ def _unchanged(described: Flow[Any]) -> Flow[Any]:
 
 def _stood_for(begins: Any) -> bool:
     return bool(begins) and begins[0] is _anything
+
+
+_AS_TABLE = 'say what it is: { type = "jsonl", path = ... }'
 
 
 def _near_of(error: FlowError) -> str:

@@ -291,3 +291,91 @@ def test_parts_without_a_number_are_told_beside_other_mistakes(folder: Path) -> 
     sink = 'sink = { type = "rolling", items = 5, itms = 3, parts = "out.jsonl" }\n'
     found = told(folder, 'source = "in.jsonl"\n' + sink)
     assert [(code, line, "{n}" in text) for code, line, text in found] == [("SF104", 2, False), ("SF106", 2, True)]
+
+
+SHAPES = """\
+def two(x, y): return x
+def one(x, *, flag=False): return x
+def none(): return 1
+class Kept:
+    def __init__(self, item: dict[str, int]) -> None: ...
+number = 5
+"""
+
+
+@pytest.fixture
+def shapes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import sys
+
+    monkeypatch.delitem(sys.modules, "shapes", raising=False)
+    (folder / "shapes.py").write_text(SHAPES)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stage", "says"),
+    [
+        ('map = "shapes:two"', "map(two): it is called with (item), and takes (x, y)"),
+        ('filter = "shapes:none"', "filter(none): it is called with (item), and takes ()"),
+        ('map = "shapes:one", with_position = true', "called with (item, position), and takes (x, *, flag=False)"),
+        ('tap = "shapes:one", resource = "shapes:none"', "called with (item, resource), and takes"),
+        ('scan = "shapes:one", initial = 0', "called with (value, item)"),
+        ('map = "shapes:number"', "map: 'shapes:number' is int, which cannot be called; name a function"),
+    ],
+)
+def test_a_function_that_cannot_be_called_so_is_told(shapes: Path, stage: str, says: str) -> None:
+    ((code, line, text),) = told(shapes, f"{ENDS}stages = [\n{{ {stage} }}]\n", imports=True)
+    assert (code, line, says in text) == ("SF106", 4, True), text
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        'map = "shapes:two", with_position = true',
+        'map = "shapes:two", resource = "shapes:none"',
+        'map = "shapes:one"',
+        'map = "shapes:Kept"',
+        'map = "str.upper"',
+        'map = "int"',
+        'scan = "shapes:two", initial = 0',
+        'distinct = "shapes:one"',
+    ],
+)
+def test_a_function_that_can_be_called_so_is_taken(shapes: Path, stage: str) -> None:
+    (shapes / "flow.toml").write_text(f"{ENDS}stages = [{{ {stage} }}]\n")
+    assert FlowFile("flow.toml").runnable
+
+
+def stage(text: str) -> str:
+    return f'source = "in.jsonl"\nstages = [\n{{ {text} }},\n]\nsink = "-"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "says_not"),
+    [
+        (stage('filter = "str.upperr"'), "did you mean 'str.upper'?", "str:"),
+        (stage('filter = "str.zzzzz"'), "as in 'steps:normalise'", "did you mean"),
+        (stage('map = "lenn"'), "did you mean 'len'?", ""),
+        (stage('map = ""'), "as in 'steps:normalise'", "did you mean"),
+        (stage('map = "steps:f", concurrency = 1e9'), "write a whole number: 1000000000", '"'),
+        (stage('map = "steps:f", concurrency = true'), "write a whole number", '"'),
+        (stage('map = "steps:f", concurrency = inf'), "write a whole number", '"'),
+        (stage('map = "steps:f", concurrency = "ten"'), "a whole number from 1 on or 'auto'", "did you mean"),
+        (stage('map = "steps:f", concurrency = "10"'), "write 10, without quotes", ""),
+        (stage('map = "steps:f", on_error = true'), "expected 'fail' or 'skip'", "write"),
+        (stage('throttle = "${STREAMFLOW_N:-abc}"'), "this is 'abc', which is no number", "without quotes"),
+        (stage('throttle = 1, per = "${STREAMFLOW_N:-abc}"'), "this is 'abc', which is no number", "without quotes"),
+        (stage('throttle = "${STREAMFLOW_N:--5}"'), "-5 is not a whole number from 1 on", "which is no number"),
+        (stage('branch = "steps:f"'), 'flow = "module:name"', "batch"),
+        ('source = { path = "in.csv", types = { a = "integer" } }\nsink = "-"\n', "did you mean 'int'?", "steps:"),
+        ('source = { path = "in.csv", types = { a = "string" } }\nsink = "-"\n', "did you mean 'str'?", "steps:"),
+        ('source = { path = "in.jsonl", follow = "yes" }\nsink = "-"\n', "true", 'write "True'),
+        ('source = { path = "in.jsonl", follow = "maybe" }\nsink = "-"\n', "true or false", ""),
+        ('source = "in.jsonl"\nsink = "out.qqqqqq"\n', 'say what it is: { type = "jsonl", path = ... }', "an object"),
+        ('source = "in.csv.bz2"\nsink = "-"\n', "compressed: .gz, .zst, .xz", "an object"),
+    ],
+)
+def test_the_fix_is_one_that_mends_it(folder: Path, text: str, says: str, says_not: str) -> None:
+    ((_, _, found),) = told(folder, text)
+    assert says in found
+    assert not says_not or says_not not in found
