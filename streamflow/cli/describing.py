@@ -28,10 +28,19 @@ def described_by(reference: str, *, sink: str | None = None, allowed: Collection
         from streamflow.configuration.named_flow import named_flow
 
         return named_flow(reference, sink)
+    refuse_tests(reference)
     from streamflow.configuration.flow_file import FlowFile
     from streamflow.flows.resolve import as_sink
 
     return FlowFile(reference, allowed=allowed, sink=None if sink is None else as_sink(sink)).runnable
+
+
+def refuse_tests(path: str) -> None:
+    """Raise FlowError for a file of tests, which describes no flow of its own."""
+    from streamflow.configuration.case_file import ENDING
+
+    if path.endswith(ENDING):
+        raise FlowError(f"{path} is a file of tests: streamflow test {shlex.quote(path)}")
 
 
 def _refuse_data(reference: str) -> None:

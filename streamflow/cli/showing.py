@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from streamflow.cli.describing import described_by, is_configuration
+from streamflow.cli.describing import described_by, is_configuration, refuse_tests
 from streamflow.configuration.flow_file import FlowFile
 from streamflow.engine.plan import Plan
 from streamflow.model.errors import FlowError
@@ -18,6 +18,7 @@ def show_file(path: str, *, allowed: Sequence[str], as_json: bool) -> None:
     """Print the file with every default written out."""
     if not is_configuration(path):
         raise FlowError(f"{path} is no configuration file (.toml): what Python describes, `streamflow graph` draws")
+    refuse_tests(path)
     values = FlowFile(path, imports=False, allowed=allowed).normalised()
     if as_json:
         click.echo(json.dumps(values, default=str))

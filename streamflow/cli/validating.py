@@ -17,7 +17,12 @@ from streamflow.model.errors import FlowError
 
 
 def validate_files(references: Sequence[str], *, imports: bool, allowed: Sequence[str], as_json: bool) -> int:
-    """Look at each, print what is wrong, and return the exit code."""
+    """Look at each, print what is wrong, and return the exit code.
+
+    Python raises FlowError, unless it may be imported: no mistake of its was found, nor looked for.
+    """
+    if not imports:
+        _refuse_python(references)
     found = {reference: _problems(reference, imports, allowed) for reference in references}
     valid = not any(found.values())
     if as_json:
@@ -40,15 +45,18 @@ def _problems(reference: str, imports: bool, allowed: Sequence[str]) -> Sequence
             from streamflow.configuration.flow_file import FlowFile
 
             FlowFile(reference, imports=imports, allowed=allowed)
-        elif imports or not _is_python(reference):
-            described_by(reference).plan  # noqa: B018 - what does not go together is told now
         else:
-            raise FlowError(f"{reference} is Python, which is looked at by importing it: give --imports")
+            described_by(reference).plan  # noqa: B018 - what does not go together is told now
     except ConfigurationError as error:
         return error.problems
     except FlowError as error:
         return [error]
     return []
+
+
+def _refuse_python(references: Sequence[str]) -> None:
+    for reference in filter(_is_python, references):
+        raise FlowError(f"{reference} is Python, which is looked at by importing it: add --imports")
 
 
 def _is_python(reference: str) -> bool:

@@ -26,6 +26,7 @@ class Document:
     def __init__(self, path: str, environment: Environment | None = None) -> None:
         self.path = path
         self.problems: list[Problem] = []
+        self._unread: set[Path] = set()
         text = self._read()
         self._lines = text.split("\n")
         #: The values as they are written, with no variable put in.
@@ -39,10 +40,21 @@ class Document:
         return os.path.dirname(self.path)
 
     def report(self, code: str, message: str, path: Path, fix: str = "", *, key: bool = False) -> None:
-        """Note a problem at the value of `path`, or at its `key`."""
+        """Note a problem at the value of `path`, or at its `key`.
+
+        A value in which a variable could not be put is not what was meant: that is all that is told of it.
+        """
         at_key = key or code == "SF104"
+        if path in self._unread and not at_key:
+            return
+        if code == "SF109":
+            self._unread.add(path)
         place = self._places.key(path) if at_key else self._places.value(path)
         self.problems.append(self._problem(code, message, place, fix))
+
+    def written_at(self, path: Path, option: str) -> Path:
+        """Return the way to `option` of the table at `path`, or `path` where that is not written."""
+        return (*path, option) if (*path, option) in self._places.keys else path
 
     def check(self) -> None:
         """Raise ConfigurationError if there were problems."""

@@ -17,17 +17,23 @@ from streamflow.configuration.normalised import OPERATORS, normalised
 from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import load
-from streamflow.configuration.values import WRONG, Converter, options_of
+from streamflow.configuration.signature import mismatch
+from streamflow.configuration.values import WRONG, Converter, options_of, required_of
+from streamflow.engine.planner import shared_files
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Sink, Source
+from streamflow.operators.callables import name_of
 from streamflow.sinks.registry import SINKS
 from streamflow.sources.registry import SOURCES
 
 #: What a file may hold.
 KEYS = ("source", "stages", "sink", "flow")
+
+#: What splits flows and joins them, which only Python describes.
+GRAPH_WORDS = ("branch", "route", "merge", "zip", "concat")
 
 
 class FlowFile:
@@ -49,6 +55,7 @@ class FlowFile:
         self._document = Document(os.fspath(path), Environment(os.environ, allowed))
         self._imports = imports
         self._given = source, sink
+        self._dead_letters: list[tuple[Sink[Any], Path]] = []
         document = self._document
         self._report = document.report
         self._converter = Converter(document.report, document.folder, self._refer, self._sink)
@@ -78,7 +85,8 @@ class FlowFile:
         source = self._given[0] or self._end("source", SOURCES)
         stages = self._stages()
         sink = self._given[1] or self._end("sink", SINKS)
-        if WRONG in (source, sink) or stages is None:
+        shared = self._share_files(source, sink)
+        if WRONG in (source, sink) or stages is None or shared:
             return None
         return self._put_together(source, stages, sink)
 
@@ -92,9 +100,23 @@ class FlowFile:
         try:
             runnable.plan  # noqa: B018 - what does not go together is told now
         except FlowError as error:
-            self._report("SF110", str(error), ("sink", "path") if "path" in self._tables["sink"] else ("sink",), "")
+            self._report("SF110", str(error), ("sink",), "")
             return None
         return runnable
+
+    def _share_files(self, source: Any, sink: Any) -> bool:
+        """Report each sink, of dead letters too, whose file another part uses; tell whether there is one."""
+        letters = [
+            (one, path)
+            for n, (one, path) in enumerate(self._dead_letters)
+            if all(one != other for other, _ in self._dead_letters[:n])  # those that are alike are one
+        ]
+        ends: list[tuple[Sink[Any], Path]] = [*([(sink, ("sink",))] if sink is not WRONG else []), *letters]
+        places = {id(one): path for one, path in ends}
+        shared = list(shared_files([] if source is WRONG else [source], [one for one, _ in ends]))
+        for one, reason in shared:
+            self._report("SF110", reason, self._document.written_at(places[id(one)], "path"), "")
+        return bool(shared)
 
     def _named(self, reference: Any) -> Runnable | None:
         for other in ("source", "stages"):
@@ -115,7 +137,10 @@ class FlowFile:
     # -- ends -----------------------------------------------------------------------------------------------------
 
     def _sink(self, value: Any, path: Path) -> Any:
-        return self._part(value, path, "sink", SINKS)
+        sink = self._part(value, path, "sink", SINKS)
+        if sink is not WRONG and path[-1] == "dead_letter":
+            self._dead_letters.append((sink, path))
+        return sink
 
     def _end(self, what: str, registry: Registry) -> Any:
         if what not in self._tables:
@@ -142,7 +167,7 @@ class FlowFile:
             try:
                 name = registry.name_of(table["path"])
             except FlowError as error:
-                self._report("SF107", str(error), (*path, "path"), _near_of(error))
+                self._report("SF107", str(error), (*path, "path"), _near_of(error) or _AS_TABLE)
                 return WRONG
         known = registry.names()
         if name in known:
@@ -166,6 +191,11 @@ class FlowFile:
             return WRONG
 
     def _resolved(self, text: str, path: Path, registry: Registry) -> Any:
+        try:
+            registry.name_of(text)
+        except FlowError as error:
+            self._report("SF107", str(error), path, _near_of(error) or _AS_TABLE)
+            return WRONG
         try:
             return registry.resolve(self._converter.path(text))
         except FlowError as error:
@@ -199,15 +229,27 @@ class FlowFile:
         first = next(iter(known))
         given = dict(table)
         value, hint = given.pop(word), known.pop(first) if first != "name" else None
-        arguments, whole = self._converter.options(known, given, path, f"operator {word!r}")
+        what = f"operator {word!r}"
+        arguments, whole = self._converter.options(known, given, path, what)
+        required = [name for name in required_of(method) if name in known]
+        complete = self._converter.complete(required, arguments, given, path, what)
         begins = self._first(word, hint, value, (*path, word))
-        if begins is WRONG:
+        if begins is WRONG or not complete or (whole and not self._callable_so(word, begins, arguments, (*path, word))):
             return None
 
         def stage(described: Flow[Any]) -> Any:
             return self._applied(described, word, begins, arguments, path, whole)
 
         return stage if stage(flow(())) is not WRONG and whole else None
+
+    def _callable_so(self, word: str, begins: Any, arguments: Mapping[str, Any], path: Path) -> bool:
+        """Tell whether the function takes what the operator calls it with; report it if not."""
+        if not begins or not callable(begins[0]) or _stood_for(begins):
+            return True
+        wrong = mismatch(word, begins[0], arguments)
+        if wrong:
+            self._report("SF106", f"{word}({name_of(begins[0])}): {wrong}", path, "")
+        return not wrong
 
     def _first(self, word: str, hint: Any, value: Any, path: Path) -> Any:
         """Return the arguments of an operator that are not named: none for `distinct = true`."""
@@ -230,10 +272,19 @@ class FlowFile:
             )
             return
         for key in table:
-            near = nearest(key, OPERATORS)
+            near = "" if key in GRAPH_WORDS else nearest(key, OPERATORS)
             if near:
                 self._report(
                     "SF107", f"there is no operator {key!r}", (*path, key), f"did you mean {near!r}?", key=True
+                )
+                return
+            if key in GRAPH_WORDS:
+                self._report(
+                    "SF107",
+                    f"{key!r} makes a graph, and stages follow one another",
+                    (*path, key),
+                    'describe it in Python, and name that: flow = "module:name"',
+                    key=True,
                 )
                 return
         self._report("SF103", "this stage has no operator", path, f"known: {', '.join(OPERATORS)}")
@@ -261,10 +312,15 @@ class FlowFile:
                 return _unchanged
             return Exception if wanted is type else None if wanted is Any else _anything
         try:
-            return load(reference, self._document.folder)
+            found = load(reference, self._document.folder)
         except FlowError as error:
             self._report("SF108", str(error), path, _near_of(error))
             return WRONG
+        if wanted is Callable and path != ("flow",) and not callable(found):
+            what = f"{path[-1]}: {reference!r} is {type(found).__name__}, which cannot be called"
+            self._report("SF106", what, path, "name a function")
+            return WRONG
+        return found
 
 
 def _anything(*_: Any) -> Any:
@@ -282,6 +338,9 @@ def _unchanged(described: Flow[Any]) -> Flow[Any]:
 
 def _stood_for(begins: Any) -> bool:
     return bool(begins) and begins[0] is _anything
+
+
+_AS_TABLE = 'say what it is: { type = "jsonl", path = ... }'
 
 
 def _near_of(error: FlowError) -> str:

@@ -64,14 +64,43 @@ def calling(call: Callable[[], Any], what: str) -> Any:
 def probably(text: str, folder: str) -> str:
     """Return the reference that was probably meant by `text`, which is none, or an empty text."""
     module, _, name = text.replace("/", ".").rpartition(".")
+    if module in _BUILTINS:
+        near = difflib.get_close_matches(name, _public(getattr(builtins, module)), n=1)
+        return f"{module}.{near[0]}" if near else ""
     if module:
         guess = f"{module}:{name}"
         return guess if is_reference(guess) else ""
-    defined = re.compile(rf"^(?:(?:async )?def|class) {re.escape(text)}\b|^{re.escape(text)} *=", re.MULTILINE)
+    return _defined(text, folder) or _ELSEWHERE.get(text.lower()) or _near_builtin(text) if text.isidentifier() else ""
+
+
+#: Types as others call them.
+_ELSEWHERE = {
+    **dict.fromkeys(("integer", "long"), "int"),
+    **dict.fromkeys(("number", "double", "real"), "float"),
+    **dict.fromkeys(("string", "text"), "str"),
+    **dict.fromkeys(("datetime", "timestamp"), "datetime:datetime.fromisoformat"),
+    "boolean": "bool",
+    "date": "datetime:date.fromisoformat",
+    "decimal": "decimal:Decimal",
+}
+
+
+def _defined(name: str, folder: str) -> str:
+    """Return the reference to what a file of `folder` calls `name`, or an empty text."""
+    defined = re.compile(rf"^(?:(?:async )?def|class) {re.escape(name)}\b|^{re.escape(name)} *=", re.MULTILINE)
     for path in sorted(Path(folder or ".").glob("*.py")):
         if defined.search(path.read_text(errors="replace")):
-            return f"{path.stem}:{text}"
+            return f"{path.stem}:{name}"
     return ""
+
+
+def _near_builtin(name: str) -> str:
+    near = difflib.get_close_matches(name, sorted(_BUILTINS), n=1, cutoff=0.75)
+    return near[0] if near else ""
+
+
+def _public(thing: Any) -> list[str]:
+    return [name for name in dir(thing) if not name.startswith("_") and callable(getattr(thing, name, None))]
 
 
 def _builtin(text: str) -> Any:
@@ -79,6 +108,10 @@ def _builtin(text: str) -> Any:
     for part in text.split("."):
         found = getattr(found, part, None) if not part.startswith("_") else None
     return found if callable(found) else None
+
+
+#: What may be meant by a word alone; nobody means an exception.
+_BUILTINS = frozenset(name for name in _public(builtins) if not name[0].isupper())
 
 
 def _look_in(folder: str) -> None:

@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -28,6 +28,7 @@ WRONG = object()
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 
 Report = Callable[[str, str, Path, str], None]
 
@@ -63,6 +64,18 @@ def options_of(thing: Any) -> dict[str, Any]:
     return {name: hints.get(name, Any) for name in inspect.signature(thing).parameters if name != "self"}
 
 
+def required_of(method: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments that a method cannot be called without.
+
+    >>> def scan(self, function, initial, *, name=None): ...
+    >>> required_of(scan)
+    ['function', 'initial']
+    """
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(method).parameters.values()
+    return [one.name for one in parameters if one.name != "self" and one.kind in by_name and one.default is one.empty]
+
+
 #: What modules import for type checkers only.
 _RUNTIME_NAMES = {"os": os}
 
@@ -83,7 +96,11 @@ class Converter:
         members = _members(hint, path)
         fitting = [member for member in members if _fits(value, member)]
         if fitting:
-            return self._as(value, min(fitting, key=lambda member: _rank(value, member)), path)
+            likely = min(fitting, key=lambda member: _rank(value, member))
+            others = [member for member in members if member in (int, bool)]
+            if get_origin(likely) is Literal and others:
+                return self._choice_or(value, [str(one) for one in get_args(likely)], others, path)
+            return self._as(value, likely, path)
         expected = " or ".join(dict.fromkeys(describe(member, path) for member in members))
         self._report("SF105", f"{_name(path)}: expected {expected}, not {_shown(value)}", path, _fix(value, members))
         return WRONG
@@ -122,17 +139,23 @@ class Converter:
     def build(self, kind: Any, table: Mapping[str, Any], path: Path, what: str) -> Any:
         """Return `kind(**table)`, a dataclass of ours, or WRONG."""
         options, whole = self.options(options_of(kind), table, path, what)
-        for name in _required(kind):
-            if name not in options:
-                whole = False
-                if name not in table and not any(nearest(key, [name]) for key in table):
-                    self._report("SF103", f"{what}: {name!r} is missing", path, f"add {name} = ...")
+        whole = self.complete(_required(kind), options, table, path, what) and whole
         try:
             built = kind(**options) if whole or _required(kind) <= options.keys() else WRONG
         except FlowError as error:
             self.refused(error, path, options, whole)
             return WRONG
         return built if whole else WRONG
+
+    def complete(
+        self, required: Iterable[str], options: Mapping[str, Any], table: Mapping[str, Any], path: Path, what: str
+    ) -> bool:
+        """Tell whether `options` has all that is `required`; report what `table` has not, nor anything near it."""
+        missing = [name for name in required if name not in options]
+        for name in missing:
+            if name not in table and not any(nearest(key, [name]) for key in table):
+                self._report("SF103", f"{what}: {name!r} is missing", path, f"add {name} = ...")
+        return not missing
 
     def options(
         self, known: Mapping[str, Any], table: Mapping[str, Any], path: Path, what: str
@@ -181,13 +204,27 @@ class Converter:
         )
         return WRONG
 
+    def _choice_or(self, value: str, choices: Sequence[str], others: Sequence[Any], path: Path) -> Any:
+        """Return a choice where numbers or truths may stand too."""
+        if value in choices:
+            return value
+        also = ["a whole number from 1 on" if other is int else "true or false" for other in others]
+        expected = " or ".join([*also, *map(repr, choices)])
+        near = nearest(value, choices)
+        digits = f"write {int(value)}, without quotes" if int in others and value.strip().isdecimal() else ""
+        fix = f"did you mean {near!r}?" if near else digits or _fix(value, others) or f"expected {expected}"
+        self._report("SF106", f"{_name(path)}: {value!r} is neither {expected}", path, fix)
+        return WRONG
+
     def _number(self, value: Any, kind: type, path: Path) -> Any:
         if not isinstance(value, str):
             return float(value) if kind is float else value
         found = seconds(value) if kind is float else size(value) if _counts_bytes(path) else _digits(value)
         if found is None:
             expected = f"expected {describe(kind, path)}, not {_shown(value)}"
-            self._report("SF105", f"{_name(path)}: {expected}", path, _example(kind, path))
+            gave = f"with its variable this is {str(value)!r}, which is no number"
+            fix = gave if isinstance(value, Interpolated) else _example(kind, path)
+            self._report("SF105", f"{_name(path)}: {expected}", path, fix)
             return WRONG
         return found
 
@@ -283,7 +320,7 @@ def _rank(value: Any, member: Any) -> int:
 
 def _digits(value: str) -> int | None:
     """Return the whole number in a text in which a variable was put; any other text is none."""
-    return int(value) if isinstance(value, Interpolated) and value.strip().isdecimal() else None
+    return int(value) if isinstance(value, Interpolated) and _WHOLE.fullmatch(value) else None
 
 
 def _counts_bytes(path: Path) -> bool:
@@ -303,9 +340,15 @@ def _fix(value: Any, members: Sequence[Any]) -> str:
         return f"write {'true' if value.lower() in ('true', 'yes', 'on') else 'false'}"
     if any(origin in (Sequence, tuple) for origin in origins) and isinstance(value, str):
         return f'write ["{value}"]'
-    if not isinstance(value, (str, list, dict)) and any(o in (str, os.PathLike, Literal) for o in origins):
-        return f'write "{value}"'
+    if int in origins and isinstance(value, (bool, float)):
+        return "write a whole number" + (f": {int(value)}" if _is_whole(value) else "")
+    if not isinstance(value, (str, list, dict)) and any(origin in (str, os.PathLike) for origin in origins):
+        return f'write "{_shown(value)}"'
     return ""
+
+
+def _is_whole(value: float) -> bool:
+    return not isinstance(value, bool) and value.is_integer() and abs(value) < 1e15
 
 
 def _written(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -287,16 +287,22 @@ def _ending(stages: tuple[PlannedStage, ...], edges: list[PlannedEdge]) -> tuple
 def _check_files(stages: list[_Draft]) -> None:
     """Refuse two sinks that write one file, and a file that is read and written."""
     sources = [draft.source for draft in stages if draft.source is not None]
+    sinks = [draft.sink for draft in stages if draft.sink is not None]
+    for _, reason in shared_files(sources, sinks):
+        raise FlowError(reason)
+
+
+def shared_files(sources: Sequence[Source[Any]], sinks: Sequence[Sink[Any]]) -> Iterator[tuple[Sink[Any], str]]:
+    """Yield each sink whose file another one before it writes, or a source reads, with what is wrong and its fix."""
     writing: list[Sink[Any]] = []
-    for draft in stages:
-        sink = draft.sink
-        path = sink.file if sink is not None else None
-        if sink is None or path is None or path.startswith("/dev/"):
+    for sink in sinks:
+        path = sink.file
+        if path is None or path.startswith("/dev/"):
             continue
         if any(other.writes(path) for other in writing):
-            raise FlowError(f"two sinks write {path!r}, and one would replace what the other wrote: give each its own")
-        if any(source.reads(path) for source in sources):
-            raise FlowError(f"{path!r} is read and written by the same run: write to another file, and rename it then")
+            yield sink, f"two sinks write {path!r}, and one would replace what the other wrote: give each its own"
+        elif any(source.reads(path) for source in sources):
+            yield sink, f"{path!r} is read and written by the same run: write to another file, and rename it then"
         writing.append(sink)
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from streamflow.files.compression import without_suffix
+from streamflow.files.compression import SUFFIXES, without_suffix
 from streamflow.model.errors import FlowError
 
 
@@ -41,7 +41,14 @@ class Registry:
     def resolve(self, text: str | os.PathLike[str]) -> Any:
         """Return the part that `text` names; raise FlowError that says what is known and what is near."""
         name = os.fspath(text)
-        part = self.load(self.name_of(name))
+        try:
+            named = self.name_of(name)
+        except FlowError as error:
+            raise FlowError(
+                f"{error}; or say what it is: an object of streamflow.{self._what}s in Python, "
+                f'{{ type = "...", path = ... }} in TOML'
+            ) from None
+        part = self.load(named)
         return part() if name in self._whole else part(name)
 
     def name_of(self, text: str) -> str:
@@ -51,7 +58,11 @@ class Registry:
         scheme, separator, _ = text.partition("://")
         if separator:
             return self._find(scheme, self._schemes, text, f"the scheme {scheme + separator!r}")
-        suffix = os.path.splitext(without_suffix(text))[1].lower()
+        stem, suffix = os.path.splitext(without_suffix(text))
+        suffix = suffix.lower()
+        if os.path.splitext(stem)[1].lower() in self._suffixes and suffix not in {*self._suffixes, *self._plugins()}:
+            known = ", ".join(SUFFIXES)
+            raise FlowError(f"{text!r} has the suffix {suffix!r}, which names no {self._what} (compressed: {known})")
         return self._find(suffix, self._suffixes, text, f"the suffix {suffix!r}" if suffix else "no suffix")
 
     def names(self) -> list[str]:
@@ -77,10 +88,7 @@ class Registry:
         if key in known:
             return known[key]
         if not key or key not in self._plugins():
-            raise FlowError(
-                f"{text!r} has {reason}, which names no {self._what}{self._near(key, known)}; "
-                f"or pass an object of streamflow.{self._what}s"
-            )
+            raise FlowError(f"{text!r} has {reason}, which names no {self._what}{self._near(key, known)}")
         return key
 
     def _plugins(self) -> dict[str, Any]:

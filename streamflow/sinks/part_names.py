@@ -28,9 +28,13 @@ class PartNames:
         fields = _fields(pattern)
         for field in fields:
             if field not in FIELDS:
-                raise FlowError(f"Rolling({pattern!r}): {{{field}}} is none of {', '.join(f'{{{f}}}' for f in FIELDS)}")
+                raise FlowError(
+                    f"Rolling(parts={pattern!r}): {{{field}}} is none of {', '.join(f'{{{f}}}' for f in FIELDS)}"
+                )
         if "n" not in fields:
-            raise FlowError(f"Rolling({pattern!r}): without {{n}}, as in part-{{n:05}}, a part would replace another")
+            raise FlowError(
+                f"Rolling(parts={pattern!r}): without {{n}}, as in part-{{n:05}}, a part would replace another"
+            )
         if ("key" in fields) != keyed:
             need = "key=function says what {key} is" if "key" in fields else "put {key} where the key belongs"
             raise FlowError(f"Rolling({pattern!r}): {need}")

@@ -58,7 +58,11 @@ def test_what_only_an_import_shows_is_told_if_asked(project: Path) -> None:
 
 
 def test_python_is_looked_at_if_asked(project: Path) -> None:
-    assert "give --imports" in call("validate", "flow.py").stderr
+    for python in ("flow.py", "flow.py:flow", "flow:flow"):
+        result = call("validate", "app.toml", python)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"{python} is Python" in result.stderr
+        assert "add --imports" in result.stderr
     assert call("validate", "--imports", "flow.py").exit_code == 0
 
 
@@ -202,6 +206,13 @@ def test_what_is_missing_is_named(project: Path) -> None:
     assert "neither other.toml nor other.py is there" in call("test").stderr
     (project / "other.test.toml").unlink()
     assert "there is no file *.test.toml" in call("test").stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "show", "graph", "bench"])
+def test_a_file_of_tests_is_no_flow(project: Path, verb: str) -> None:
+    result = call(verb, "app.test.toml")
+    assert result.exit_code == 2
+    assert "app.test.toml is a file of tests: streamflow test app.test.toml" in result.stderr
 
 
 # -- bench --------------------------------------------------------------------------------------------------------

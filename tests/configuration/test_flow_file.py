@@ -148,7 +148,7 @@ def test_variables_stand_in_values_only_and_only_allowed_ones(folder: Path, monk
         run(folder, text.replace("NAME", "IN"), allowed=["IN"])
 
 
-@pytest.mark.parametrize(("value", "code"), [("many", "SF105"), ("-1", "SF105"), ("0", "SF106"), ("", "SF105")])
+@pytest.mark.parametrize(("value", "code"), [("many", "SF105"), ("-1", "SF106"), ("0", "SF106"), ("", "SF105")])
 def test_a_variable_that_is_no_number_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, value: str, code: str
 ) -> None:

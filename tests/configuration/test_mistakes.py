@@ -234,3 +234,148 @@ def test_a_long_line_is_cut_around_the_mistake_and_obeys_no_terminal(tmp_path: P
     assert "\x1b" not in text
     shown, marks = text.splitlines()[2:4]
     assert shown[marks.index("^")] == "\ufffd"
+
+
+def told(folder: Path, text: str, *, imports: bool = False) -> list[tuple[str, int, str]]:
+    """Return the code, line, and message with fix of each problem."""
+    (folder / "flow.toml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        FlowFile("flow.toml", imports=imports)
+    return [(one.code, one.place.line, f"{one.message}; {one.fix}") for one in caught.value.problems]
+
+
+ENDS = 'source = "in.jsonl"\nsink = "out.jsonl"\n'
+
+
+def test_an_argument_that_an_operator_needs_is_told_beside_other_mistakes(folder: Path) -> None:
+    text = 'source = "in.jsonl"\nstages = [\n  { scan = "steps:add" },\n  { tak = 3 },\n]\nsink = "out.jsn"\n'
+    scan, take, sink = told(folder, text)
+    assert scan == ("SF103", 3, "operator 'scan': 'initial' is missing; add initial = ...")
+    assert (take[:2], sink[:2]) == (("SF107", 4), ("SF107", 6))
+
+
+def test_a_needed_argument_that_is_misspelt_is_told_once(folder: Path) -> None:
+    ((code, line, text),) = told(folder, ENDS + 'stages = [{ scan = "steps:add", inital = 0 }]\n')
+    assert (code, line, "did you mean 'initial'?" in text) == ("SF104", 3, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'source = "in.jsonl"\nsink = "${STREAMFLOW_NOT_SET}"\n',
+        'source = "in.jsonl"\nsink = { path = "${STREAMFLOW_NOT_SET}" }\n',
+        'source = "in.jsonl"\nsink = "-"\nstages = [{ throttle = "${STREAMFLOW_NOT_SET}" }]\n',
+        'source = "in.jsonl"\nsink = "-"\nstages = [{ map = "${STREAMFLOW_NOT_SET}" }]\n',
+    ],
+)
+def test_of_a_variable_that_is_not_set_nothing_more_is_told(folder: Path, text: str) -> None:
+    assert [code for code, _, _ in told(folder, text)] == ["SF109"]
+
+
+def test_a_file_that_two_parts_use_is_told_where_it_is_named_and_beside_other_mistakes(folder: Path) -> None:
+    stages = 'stages = [\n{ map = "str.upper", on_error = { dead_letter = %s } },\n{ tak = 3 },\n]\n'
+    for letters in ('"in.jsonl"', '"./out.jsonl"', '{ type = "jsonl", path = "out.jsonl" }'):
+        found = told(folder, ENDS + stages % letters)
+        assert [(code, line) for code, line, _ in found] == [("SF110", 4), ("SF107", 5)]
+    ((code, line, text), _) = told(folder, 'source = "in.jsonl"\nsink = "in.jsonl"\nstage = []\n')
+    assert (code, line, "is read and written" in text) == ("SF110", 2, True)
+
+
+def test_dead_letters_that_are_alike_share_a_file(folder: Path) -> None:
+    stage = '{ map = "str.upper", on_error = { dead_letter = "bad.jsonl" } }'
+    (folder / "flow.toml").write_text(f"{ENDS}stages = [{stage}, {stage}]\n")
+    assert FlowFile("flow.toml").runnable
+
+
+def test_parts_without_a_number_are_told_beside_other_mistakes(folder: Path) -> None:
+    sink = 'sink = { type = "rolling", items = 5, itms = 3, parts = "out.jsonl" }\n'
+    found = told(folder, 'source = "in.jsonl"\n' + sink)
+    assert [(code, line, "{n}" in text) for code, line, text in found] == [("SF104", 2, False), ("SF106", 2, True)]
+
+
+SHAPES = """\
+def two(x, y): return x
+def one(x, *, flag=False): return x
+def none(): return 1
+class Kept:
+    def __init__(self, item: dict[str, int]) -> None: ...
+number = 5
+"""
+
+
+@pytest.fixture
+def shapes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import sys
+
+    monkeypatch.delitem(sys.modules, "shapes", raising=False)
+    (folder / "shapes.py").write_text(SHAPES)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stage", "says"),
+    [
+        ('map = "shapes:two"', "map(two): it is called with (item), and takes (x, y)"),
+        ('filter = "shapes:none"', "filter(none): it is called with (item), and takes ()"),
+        ('map = "shapes:one", with_position = true', "called with (item, position), and takes (x, *, flag=False)"),
+        ('tap = "shapes:one", resource = "shapes:none"', "called with (item, resource), and takes"),
+        ('scan = "shapes:one", initial = 0', "called with (value, item)"),
+        ('map = "shapes:number"', "map: 'shapes:number' is int, which cannot be called; name a function"),
+    ],
+)
+def test_a_function_that_cannot_be_called_so_is_told(shapes: Path, stage: str, says: str) -> None:
+    ((code, line, text),) = told(shapes, f"{ENDS}stages = [\n{{ {stage} }}]\n", imports=True)
+    assert (code, line, says in text) == ("SF106", 4, True), text
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        'map = "shapes:two", with_position = true',
+        'map = "shapes:two", resource = "shapes:none"',
+        'map = "shapes:one"',
+        'map = "shapes:Kept"',
+        'map = "str.upper"',
+        'map = "int"',
+        'scan = "shapes:two", initial = 0',
+        'distinct = "shapes:one"',
+    ],
+)
+def test_a_function_that_can_be_called_so_is_taken(shapes: Path, stage: str) -> None:
+    (shapes / "flow.toml").write_text(f"{ENDS}stages = [{{ {stage} }}]\n")
+    assert FlowFile("flow.toml").runnable
+
+
+def stage(text: str) -> str:
+    return f'source = "in.jsonl"\nstages = [\n{{ {text} }},\n]\nsink = "-"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "says_not"),
+    [
+        (stage('filter = "str.upperr"'), "did you mean 'str.upper'?", "str:"),
+        (stage('filter = "str.zzzzz"'), "as in 'steps:normalise'", "did you mean"),
+        (stage('map = "lenn"'), "did you mean 'len'?", ""),
+        (stage('map = ""'), "as in 'steps:normalise'", "did you mean"),
+        (stage('map = "steps:f", concurrency = 1e9'), "write a whole number: 1000000000", '"'),
+        (stage('map = "steps:f", concurrency = true'), "write a whole number", '"'),
+        (stage('map = "steps:f", concurrency = inf'), "write a whole number", '"'),
+        (stage('map = "steps:f", concurrency = "ten"'), "a whole number from 1 on or 'auto'", "did you mean"),
+        (stage('map = "steps:f", concurrency = "10"'), "write 10, without quotes", ""),
+        (stage('map = "steps:f", on_error = true'), "expected 'fail' or 'skip'", "write"),
+        (stage('throttle = "${STREAMFLOW_N:-abc}"'), "this is 'abc', which is no number", "without quotes"),
+        (stage('throttle = 1, per = "${STREAMFLOW_N:-abc}"'), "this is 'abc', which is no number", "without quotes"),
+        (stage('throttle = "${STREAMFLOW_N:--5}"'), "-5 is not a whole number from 1 on", "which is no number"),
+        (stage('branch = "steps:f"'), 'flow = "module:name"', "batch"),
+        ('source = { path = "in.csv", types = { a = "integer" } }\nsink = "-"\n', "did you mean 'int'?", "steps:"),
+        ('source = { path = "in.csv", types = { a = "string" } }\nsink = "-"\n', "did you mean 'str'?", "steps:"),
+        ('source = { path = "in.jsonl", follow = "yes" }\nsink = "-"\n', "true", 'write "True'),
+        ('source = { path = "in.jsonl", follow = "maybe" }\nsink = "-"\n', "true or false", ""),
+        ('source = "in.jsonl"\nsink = "out.qqqqqq"\n', 'say what it is: { type = "jsonl", path = ... }', "an object"),
+        ('source = "in.csv.bz2"\nsink = "-"\n', "compressed: .gz, .zst, .xz", "an object"),
+    ],
+)
+def test_the_fix_is_one_that_mends_it(folder: Path, text: str, says: str, says_not: str) -> None:
+    ((_, _, found),) = told(folder, text)
+    assert says in found
+    assert not says_not or says_not not in found
