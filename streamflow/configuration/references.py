@@ -79,7 +79,6 @@ _ELSEWHERE = {
     **dict.fromkeys(("number", "double", "real"), "float"),
     **dict.fromkeys(("string", "text"), "str"),
     **dict.fromkeys(("datetime", "timestamp"), "datetime:datetime.fromisoformat"),
-    "boolean": "bool",
     "date": "datetime:date.fromisoformat",
     "decimal": "decimal:Decimal",
 }
