@@ -128,6 +128,24 @@ def test_a_run_that_fails_keeps_what_it_has_set_aside(tmp_path: Path, bad: int) 
     assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
 
 
+@pytest.mark.parametrize("name", [b"o\xff.jsonl", b"\xff" * 240 + b".jsonl", "ä".encode() * 120 + b".jsonl"])
+def test_a_file_name_need_not_be_utf_8(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(name)
+    sf.flow([1, 2]).to(path).run_sync()
+    assert os.listdir(os.fsencode(tmp_path)) == [name]
+    assert list(sf.flow(path)) == [1, 2]
+
+
+def test_what_is_bad_in_a_file_whose_name_is_not_utf_8_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"w\xff.jsonl")).write_text("1\nno\n2\n")
+    out: list[Any] = []
+    aside = sf.dead_letter(tmp_path / "bad.jsonl")
+    sf.flow(sf.sources.JsonLines(tmp_path / "w*.jsonl", on_error=aside)).to(out).run_sync()
+    (letter,) = sf.flow(tmp_path / "bad.jsonl")
+    assert out == [1, 2]
+    assert (letter["item"], letter["position"]["source"]) == ("no\n", str(tmp_path / "w\\udcff.jsonl"))
+
+
 def test_a_run_that_fails_with_nothing_to_set_aside_leaves_the_old_file(tmp_path: Path) -> None:
     letters = tmp_path / "bad.jsonl"
     letters.write_text("of yesterday\n")
