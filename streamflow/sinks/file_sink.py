@@ -52,7 +52,7 @@ class FileSink(PolicedSink[T]):
         return os.fspath(self.path)
 
     async def open(self, bounded: bool) -> Writer[Any]:
-        """Open the file for one run; raise an OSError that names what is wrong. A pipe is opened when it has a reader."""
+        """Open the file for one run; raise an OSError that names what is wrong. A pipe is opened once it is read."""
         thread = FileThread(self.label)
         pause = FIRST_PAUSE
         opening = thread.submit(self.target, bounded)
