@@ -8,6 +8,7 @@ import traceback
 
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.files.decompression import UnreadableContent
+from streamflow.files.rooted import OutsideOfRoots
 from streamflow.model.errors import FlowError, NoForm, RecordError, TooManyFailures
 
 FAILED = 1
@@ -39,7 +40,7 @@ def exit_code(error: BaseException) -> int:
     """
     if isinstance(error, ConfigurationError):
         return CONFIGURATION
-    if isinstance(error, FlowError):
+    if isinstance(error, (FlowError, OutsideOfRoots)):
         return USAGE
     if isinstance(error, (RecordError, TooManyFailures, UnreadableContent, NoForm)):
         return DATA

@@ -138,7 +138,7 @@ def _gzip_pieces(raw: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _up_to_damage(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    """Yield what `data` gives before zlib raises: with a whole piece, it raises for all of that, also for a checksum."""
+    """Yield what `data` gives before zlib raises: given all at once, it lets go of what came before a checksum."""
     for at in range(len(data)):
         try:
             yield member.decompress(data[at : at + 1])
