@@ -8,11 +8,12 @@ import traceback
 
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.files.decompression import UnreadableContent
-from streamflow.model.errors import FlowError, RecordError, TooManyFailures
+from streamflow.files.rooted import OutsideOfRoots
+from streamflow.model.errors import FlowError, NoForm, RecordError, TooManyFailures
 
 FAILED = 1
 USAGE = 2
-#: The input is wrong.
+#: The input is wrong, or what came of it has no form in the output.
 DATA = 65
 #: We are wrong.
 BUG = 70
@@ -26,6 +27,8 @@ _FOR_NOW = {
     if hasattr(errno, name)
 }
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+#: Where it is seen that an item has no form in the output, if not by the package that writes tables.
+_FORMS = (os.path.join(OURS, "sinks", ""), os.path.join(OURS, "codecs", ""))
 
 
 def exit_code(error: BaseException) -> int:
@@ -36,21 +39,31 @@ def exit_code(error: BaseException) -> int:
     """
     if isinstance(error, ConfigurationError):
         return CONFIGURATION
-    if isinstance(error, FlowError):
+    if isinstance(error, (FlowError, OutsideOfRoots)):
         return USAGE
-    if isinstance(error, (RecordError, TooManyFailures, UnreadableContent)):
+    if isinstance(error, (RecordError, TooManyFailures, UnreadableContent, NoForm)):
         return DATA
     if isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, BrokenPipeError):
         return RETRY
     if isinstance(error, OSError):
         return RETRY if error.errno in _FOR_NOW else FAILED
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if _has_no_form(error, files):
+        return DATA
     if not files or any(is_users(file) for file in files):
         return FAILED
     if isinstance(error, ValueError):
         return DATA  # nobody's function but a decoder's, or a converter such as `int`
     explained = any(note.startswith("in stage ") for note in getattr(error, "__notes__", ()))
     return BUG if files[-1].startswith(OURS) and not explained else FAILED
+
+
+def _has_no_form(error: BaseException, files: list[str]) -> bool:
+    """Tell whether an error that came through `files` is about an item which its sink cannot take."""
+    while files and "pyarrow/" in files[-1]:
+        files = files[:-1]
+    found = isinstance(error, (TypeError, ValueError, NotImplementedError)) and bool(files)
+    return found and files[-1].startswith(_FORMS) and not any(is_users(file) for file in files)
 
 
 def users_place(error: BaseException) -> str | None:

@@ -7,6 +7,7 @@ import os
 import time
 
 from streamflow.files.local import LOCAL
+from streamflow.files.rooted import OutsideOfRoots
 from streamflow.files.target import Target
 from streamflow.flows.runnable import Runnable
 from streamflow.metrics.report import RunReport
@@ -65,7 +66,10 @@ def _refuse(path: str, runnable: Runnable) -> None:
         raise FlowError(f"--report {path}: this is a directory: name a file in it")
     real = LOCAL.resolve(os.path.abspath(path))
     for stage in runnable.plan.stages:
-        ours = stage.source is not None and (stage.source.reads(real) or stage.source.reads(os.path.abspath(path)))
+        try:
+            ours = stage.source is not None and (stage.source.reads(real) or stage.source.reads(os.path.abspath(path)))
+        except OutsideOfRoots as error:
+            raise FlowError(f"--report {path}: {error.strerror}") from None
         written = stage.sink.file if stage.sink is not None else None
         if ours or (written is not None and LOCAL.resolve(written) == real):
             raise FlowError(f"--report {path}: the flow reads or writes this very file: give the report another name")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamflow.files.local import LOCAL
-from streamflow.files.rooted import RootedFiles
+from streamflow.files.rooted import OutsideOfRoots, RootedFiles
 from streamflow.flows.rewiring import parts_of, rewired, sets_aside, with_policy
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
@@ -23,13 +23,16 @@ def within(flow: Runnable, roots: Sequence[str]) -> Runnable:
     """
     files = RootedFiles(LOCAL, roots)
     change = lambda what: _inside(what, files)  # noqa: E731
-    changed = rewired(flow, change)
-    for part in parts_of(changed):
-        what: Any = part.what
-        if isinstance(what, (Source, Sink)):
-            _check(what, files)
-        if sets_aside(what):
-            _check(what.errors.on_error.sink, files)
+    try:
+        changed = rewired(flow, change)  # where a source that follows its file looks at it
+        for part in parts_of(changed):
+            what: Any = part.what
+            if isinstance(what, (Source, Sink)):
+                _check(what, files)
+            if sets_aside(what):
+                _check(what.errors.on_error.sink, files)
+    except OutsideOfRoots as error:
+        raise FlowError(f"{error.filename}: {error.strerror}") from None
     return changed
 
 
@@ -51,8 +54,5 @@ def _check(what: Any, files: RootedFiles) -> None:
     """Look at the paths that are known before anything is opened; what a pattern finds is looked at when it is."""
     paths = getattr(what, "paths", None) or [getattr(what, "file", None)]
     for path in paths:
-        try:
-            if path is not None:
-                files.inside(path)
-        except PermissionError as error:
-            raise FlowError(f"{path}: {error.strerror}") from None
+        if path is not None:
+            files.inside(path)

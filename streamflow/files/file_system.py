@@ -67,6 +67,10 @@ class OutputFile(ABC):
         """Close the file."""
 
 
+class NobodyReads(OSError):
+    """Say that a named pipe cannot be opened to write to it: nobody has opened it to read."""
+
+
 class FileSystem(ABC):
     """Open, name and remove files."""
 
@@ -111,7 +115,10 @@ class FileSystem(ABC):
 
     @abstractmethod
     def open_to_append(self, path: str, *, lines: bool = True) -> OutputFile:
-        """Open a file at its end; make it if it is missing. Among `lines`, one torn there is closed."""
+        """Open a file at its end; make it if it is missing. Among `lines`, one torn there is closed.
+
+        A named pipe that nobody reads raises NobodyReads, at once.
+        """
 
     @abstractmethod
     def make_directories(self, path: str) -> None:

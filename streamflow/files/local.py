@@ -9,7 +9,7 @@ import select
 import stat
 from contextlib import suppress
 
-from streamflow.files.file_system import FileSystem, InputFile, Kind, OutputFile, Status
+from streamflow.files.file_system import FileSystem, InputFile, Kind, NobodyReads, OutputFile, Status
 
 
 class LocalInput(InputFile):
@@ -180,10 +180,17 @@ class LocalFiles(FileSystem):
 
     def open_to_append(self, path: str, *, lines: bool = True) -> OutputFile:
         """Open for appending, whole lines only."""
+        pipe = self.kind(path) == "pipe"
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o666)
+            # With a pipe, the system would wait for a reader in a call that nothing can interrupt.
+            flags = os.O_NONBLOCK if pipe else os.O_CREAT
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | _BINARY | flags, 0o666)
         except OSError as error:
+            if pipe and error.errno == errno.ENXIO:
+                raise NobodyReads(error.errno, "nobody reads this pipe", path) from None
             raise _naming(error, path) from None
+        if pipe:
+            os.set_blocking(descriptor, True)
         output = LocalOutput(descriptor, path)
         if lines:
             with suppress(PermissionError):  # it may be written but not read

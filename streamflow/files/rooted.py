@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from streamflow.files.file_system import FileSystem, InputFile, Kind, OutputFile, Status
 
 
+class OutsideOfRoots(PermissionError):
+    """Say which path leads out of the folders that may be used."""
+
+
 class RootedFiles(FileSystem):
-    """Let another file system be used inside of `roots` only; PermissionError says which path leads out of them.
+    """Let another file system be used inside of `roots` only; OutsideOfRoots says which path leads out of them.
 
     Symbolic links are followed before a path is judged.
     """
@@ -26,7 +30,7 @@ class RootedFiles(FileSystem):
             return path
         leads = f", since it leads to {real!r}" if real != os.path.abspath(path) else ""
         roots = " and ".join(map(repr, self.roots))
-        raise PermissionError(errno.EACCES, f"this is outside of {roots}{leads}; nothing else may be used", path)
+        raise OutsideOfRoots(errno.EACCES, f"this is outside of {roots}{leads}; nothing else may be used", path)
 
     def kind(self, path: str) -> Kind:
         """Tell what is at `path`."""

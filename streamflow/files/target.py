@@ -48,7 +48,7 @@ class Target:
             files.open_to_append(path, lines=False).close()
         path = files.resolve(path)
         directory, name = os.path.split(path)
-        kept = name.encode()[:KEPT].decode(errors="ignore")
+        kept = _beginning(name)
         temporary = os.path.join(directory, f".{kept}.{secrets.token_hex(4)}.part")
         try:
             file = files.create(temporary, like=path)
@@ -83,6 +83,17 @@ class Target:
         if self._open:
             self._open = False
             self.file.close()
+
+
+def _beginning(name: str) -> str:
+    """Return the first `KEPT` bytes of a name, without a character that they would cut in two."""
+    raw = os.fsencode(name)
+    if len(raw) <= KEPT:
+        return name
+    end = KEPT
+    while raw[end] & 0xC0 == 0x80 and end > KEPT - 3:  # within a character of UTF-8
+        end -= 1
+    return os.fsdecode(raw[:end])
 
 
 def _compressing(file: OutputFile, method: Method | None, *, prompt: bool) -> OutputFile:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streamflow.metrics.bottleneck import bottleneck
+from streamflow.model.printable import printable
 from streamflow.model.statistics import RunStatistics
 
 
@@ -77,6 +78,7 @@ class RunReport:
             quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
             lines.append("  latency: " + ", ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in quantiles))
         lines.append(f"  bottleneck: {self.bottleneck}")
+        lines = [printable(line) for line in lines]
         if self.error is not None:
-            lines += [f"  failed: {self.error}".replace("\n", "\n    ")]
+            lines += [printable(f"  failed: {self.error}", keep="\n\t").replace("\n", "\n    ")]
         return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Any
 
 from streamflow.model.errors import RecordError
 from streamflow.model.positions import Gathered, Known, Position, Span
+from streamflow.model.printable import encodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,10 @@ class DeadLetter:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the record as plain values, `item` untouched."""
+        """Return the record as plain values, `item` untouched; every other text has a form in UTF-8."""
         found = {name: getattr(self, name) for name in self.__slots__}
         found["position"] = None if self.position is None else _plain(self.position)
-        return found
+        return {name: value if name == "item" else _encodable(value) for name, value in found.items()}
 
 
 def message_of(error: BaseException) -> str:
@@ -96,6 +97,14 @@ def message_of(error: BaseException) -> str:
 def _plain(position: Position | Span | Gathered | dict[str, Any]) -> dict[str, Any]:
     values = position if isinstance(position, dict) else asdict(position)
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {name: _encodable(one) for name, one in value.items()}
+    return tuple(map(_encodable, value)) if isinstance(value, tuple) else value
 
 
 class Recordable:
@@ -120,7 +129,7 @@ class Recordable:
         try:
             encoded = self._encode(letter.item)
         except Exception:
-            record["item"] = repr(letter.item)
+            record["item"] = encodable(repr(letter.item))
             record["form"] = "repr"
             return record
         record["form"] = "value" if _same(encoded, letter.item) else "encoded"

@@ -1,4 +1,4 @@
-"""Texts of the user's, or of the data, as they may be shown on a terminal."""
+"""Texts of the user's, or of the data, as they may be shown on a terminal or written as UTF-8."""
 
 from __future__ import annotations
 
@@ -10,3 +10,12 @@ def printable(text: str, keep: str = "") -> str:
     b'a?[31m\\n'
     """
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
+
+
+def encodable(text: str) -> str:
+    """Return `text` with what has no UTF-8 spelled out: Python's sign for a byte in a file name that is none.
+
+    >>> encodable("o\\udcff.jsonl")
+    'o\\\\udcff.jsonl'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

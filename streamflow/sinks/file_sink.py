@@ -8,7 +8,7 @@ from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, TypeVar
 
-from streamflow.files.file_system import FileSystem
+from streamflow.files.file_system import FileSystem, NobodyReads
 from streamflow.files.local import LOCAL
 from streamflow.files.target import Target
 from streamflow.files.threads import FileThread
@@ -17,6 +17,9 @@ from streamflow.model.interfaces import Writer
 from streamflow.sinks.policed import PolicedSink
 
 T = TypeVar("T")
+
+#: Seconds after which a pipe without a reader is tried again, at first and at most.
+FIRST_PAUSE, LAST_PAUSE = 0.001, 0.1
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,18 @@ class FileSink(PolicedSink[T]):
         return os.fspath(self.path)
 
     async def open(self, bounded: bool) -> Writer[Any]:
-        """Open the file for one run; raise an OSError that names what is wrong."""
+        """Open the file for one run; raise an OSError that names what is wrong. A pipe is opened once it is read."""
         thread = FileThread(self.label)
+        pause = FIRST_PAUSE
         opening = thread.submit(self.target, bounded)
         try:
-            return self.writer(await asyncio.shield(opening), thread)
+            while True:
+                try:
+                    return self.writer(await asyncio.shield(opening), thread)
+                except NobodyReads:
+                    await asyncio.sleep(pause)  # the system tells nobody when a reader comes
+                pause = min(2 * pause, LAST_PAUSE)
+                opening = thread.submit(self.target, bounded)
         except BaseException:
             await thread.close()
             if opening.done() and opening.exception() is None:

@@ -29,8 +29,8 @@ T = TypeVar("T")
 class FileSource(PolicedSource[T]):
     """Describe a file, or several: `path` may be a pattern (`logs/*.jsonl`, `logs/**/*.jsonl`) or a list.
 
-    Several files are read one after the other, those of a pattern in the order of their names; what appears later is
-    not seen.
+    Several files are read one after the other, each once, those of a pattern in the order of their names; what appears
+    later is not seen.
     """
 
     guarantee = "read again from any position"
@@ -44,6 +44,11 @@ class FileSource(PolicedSource[T]):
         paths = self.paths
         if not paths or not all(isinstance(path, str) and path for path in paths):
             raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file, or of several")
+        twice = _named_twice(paths)
+        if twice is not None:
+            raise FlowError(
+                f"{type(self).__name__}({twice!r}): this file is in the list twice, and is read once: say once"
+            )
         object.__setattr__(self, "path", paths if isinstance(self.path, (list, tuple)) else paths[0])
 
     @property
@@ -102,6 +107,17 @@ class FileSource(PolicedSource[T]):
     @abstractmethod
     async def open_one(self, path: str) -> Reader[Any]:
         """Open the file at `path`."""
+
+
+def _named_twice(paths: tuple[str, ...]) -> str | None:
+    """Return the first name that is there a second time; what patterns find besides is read once without a word."""
+    seen = set()
+    for path in paths:
+        whole = os.path.abspath(path)
+        if whole in seen and not has_magic(path):
+            return path
+        seen.add(whole)
+    return None
 
 
 def _means(one: str, path: str) -> bool:

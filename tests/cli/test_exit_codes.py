@@ -23,6 +23,7 @@ COMMAND = [sys.executable, "-c", "from streamflow.cli import main; main()", "run
         (sf.FlowError("no end"), USAGE),
         (sf.RecordError("a line that is too long"), DATA),
         (sf.TooManyFailures("11"), DATA),
+        (sf.NoForm("a set"), DATA),
         (OSError(errno.ENOSPC, "full"), RETRY),
         (OSError(errno.EIO, "broken"), FAILED),
         (FileNotFoundError(errno.ENOENT, "gone"), FAILED),
@@ -52,6 +53,13 @@ def test_an_error_of_an_item_is_never_called_our_bug() -> None:
     assert exit_code(caught.value.with_traceback(here.tb_next if here else None)) == FAILED
 
 
+MINE = """
+def fail(item): raise ValueError(item)
+def made_set(item): return {1}
+def confused(item): return 1 + "a"
+"""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -59,6 +67,11 @@ def test_an_error_of_an_item_is_never_called_our_bug() -> None:
         (["--from", "bad.csv", "--to", "out.jsonl"], 65),
         (["--from", "words.txt", "--map", "int", "--to", "out.jsonl"], 65),
         (["--from", "words.txt", "--map", "mine:fail", "--to", "out.jsonl"], 1),
+        (["--from", "mixed.jsonl", "--to", "out.parquet"], 65),
+        (["--from", "empty.jsonl", "--to", "out.parquet"], 65),
+        (["--from", "mixed.jsonl", "--map", "mine:made_set", "--to", "out.jsonl"], 65),
+        (["--from", "mixed.jsonl", "--to", "out.txt"], 65),
+        (["--from", "mixed.jsonl", "--map", "mine:confused", "--to", "out.parquet"], 1),
         (["--from", "missing.txt"], 1),
         (["--from", "words.what"], 2),
         (["--what"], 2),
@@ -67,10 +80,14 @@ def test_an_error_of_an_item_is_never_called_our_bug() -> None:
     ],
 )
 def test_the_codes_of_the_command(tmp_path: Path, arguments: list[str], code: int) -> None:
+    if "out.parquet" in arguments:
+        pytest.importorskip("pyarrow", reason="the extra tables is not installed")
     (tmp_path / "bad.jsonl").write_text('{"a": 1}\n{"a"\n')
     (tmp_path / "bad.csv").write_text("a,b\n1\n")
     (tmp_path / "words.txt").write_text("one\ntwo\n")
-    (tmp_path / "mine.py").write_text("def fail(item): raise ValueError(item)\n")
+    (tmp_path / "mixed.jsonl").write_text('{"a": 1}\n{"a": "x"}\n')
+    (tmp_path / "empty.jsonl").write_text('{"a": {}}\n')
+    (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "flow.toml").write_text('source = "bad.jsonl"\n')
     done = subprocess.run([*COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done.stderr

@@ -42,6 +42,8 @@ def test_what_is_inside_runs(inside: Path) -> None:
         ("--from", "in.jsonl", "--to", "way-out/out.jsonl"),
         ("--from", "in.jsonl", "--to", "out.jsonl", "--map", "str.upper", "--on-error", "../bad.jsonl"),
         ("--from", "/etc/hostname.txt", "--to", "-"),
+        ("--from", "../secret.jsonl", "--follow", "--to", "-"),
+        ("--from", "in.jsonl", "--to", "out.jsonl", "--report", "../report.json"),
     ],
     ids=" ".join,
 )
@@ -54,7 +56,7 @@ def test_what_leads_out_is_refused_before_anything_runs(inside: Path, arguments:
 
 def test_what_a_pattern_finds_outside_is_refused_when_it_is_opened(inside: Path) -> None:
     result = run("--from", "*n*.jsonl", "--to", "out.txt", "--map", "str")
-    assert (result.exit_code, "secret.jsonl" in result.stderr) == (1, True), result.output
+    assert (result.exit_code, "secret.jsonl" in result.stderr) == (2, True), result.output
     assert not (inside / "out.txt").exists()
 
 
@@ -66,5 +68,16 @@ def test_parts_and_flows_in_files_too(inside: Path) -> None:
     assert sorted(os.listdir(inside / "parts")) == ["0.jsonl", "1.jsonl"]
     flow.write_text(text % "../parts")
     result = run("flow.toml")
-    assert (result.exit_code, "outside of" in result.stderr) == (1, True), result.output
+    assert (result.exit_code, "outside of" in result.stderr) == (2, True), result.output
     assert not (inside.parent / "parts").exists()
+
+
+def test_a_key_that_leads_out_is_refused_with_the_same_code(inside: Path) -> None:
+    flow = inside / "flow.toml"
+    flow.write_text(
+        'source = "in.jsonl"\nsink = { type = "rolling", parts = "{key}/x-{n}.jsonl", key = "keys:way_out" }\n'
+    )
+    (inside / "keys.py").write_text("def way_out(item): return 'way-out'\n")
+    result = run("flow.toml")
+    assert (result.exit_code, "outside of" in result.stderr) == (2, True), result.output
+    assert not list(inside.parent.glob("x-*"))

@@ -119,6 +119,24 @@ def test_damage_is_told_with_the_place(method: Any, harm: str, tmp_path: Path) -
         assert out == [{"n": n} for n in range(len(out))]  # what came before is good
 
 
+@pytest.mark.parametrize("method", ["gzip", "zstd"])
+def test_content_is_given_though_its_checksum_is_wrong(method: Any, tmp_path: Path) -> None:
+    content = b"".join(b'{"n": %d}\n' % n for n in range(20_000))
+    if method == "gzip":
+        whole = gzip.compress(content)
+        whole = whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:]
+    else:
+        whole = zstandard.ZstdCompressor(write_checksum=True).compress(content)
+        whole = whole[:-1] + bytes([whole[-1] ^ 1])
+    path = tmp_path / f"in.jsonl{METHODS[method][0]}"
+    path.write_bytes(whole)
+    out: list[Any] = []
+    bad: list[Any] = []
+    sf.flow(sf.sources.JsonLines(path, on_error=sf.dead_letter(bad))).to(out).run_sync()
+    assert out == [{"n": n} for n in range(20_000)]
+    assert [f"after {len(content):,} bytes of content" in letter.message for letter in bad] == [True]
+
+
 @pytest.mark.parametrize("there", METHODS)
 @pytest.mark.parametrize("back", METHODS)
 def test_a_flow_goes_by_the_suffixes(there: str, back: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import streamflow as sf
+from streamflow.files.local import LocalFiles
 from streamflow.testing import no_leaks
 
 
@@ -56,20 +57,45 @@ def test_a_named_pipe_is_read_as_it_is_written_and_ends_with_its_last_writer(pip
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("name", ["pipe.jsonl", "pipe.arrows"])
 @pytest.mark.parametrize("gear", ["cancel", "drain"])
-def test_a_sink_that_cannot_even_be_opened_is_given_up(pipe: Path, gear: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from streamflow.files import threads
-
-    monkeypatch.setattr(threads, "GRACE", 0.05)
+def test_a_sink_waits_for_a_reader_of_its_pipe_until_the_run_is_stopped(name: str, gear: str, tmp_path: Path) -> None:
+    if name.endswith(".arrows"):
+        pytest.importorskip("pyarrow", reason="the extra tables is not installed")
+    os.mkfifo(tmp_path / name)
 
     async def main() -> None:
-        handle = sf.flow(itertools.count()).to(pipe).start()  # nobody reads the pipe
-        await asyncio.sleep(0)
-        report = await (handle.cancel() if gear == "cancel" else handle.drain(timeout=8))
+        async with no_leaks():
+            handle = sf.flow(itertools.count()).to(tmp_path / name).start()
+            await asyncio.sleep(0)
+            report = await (handle.cancel() if gear == "cancel" else handle.drain(timeout=8))
         assert report.state in ("cancelled", "drained")
 
     asyncio.run(main())
-    os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))  # lets the thread go that stands there
+
+
+def test_a_reader_may_come_to_a_pipe_after_its_writer(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        looked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        opened = LocalFiles.open_to_append
+
+        def looking(*arguments: Any, **options: Any) -> Any:
+            try:
+                return opened(*arguments, **options)
+            except OSError:
+                loop.call_soon_threadsafe(looked.set)
+                raise
+
+        monkeypatch.setattr(LocalFiles, "open_to_append", looking)
+        handle = sf.flow([1, 2]).to(pipe).start()
+        waiting = asyncio.ensure_future(handle.wait())
+        await looked.wait()
+        with await asyncio.to_thread(open, pipe, "rb") as reader:
+            assert await asyncio.to_thread(reader.read) == b"1\n2\n"
+        await waiting
+
+    asyncio.run(main())
 
 
 def test_output_for_a_pipe_is_not_held_back_until_there_is_more(pipe: Path) -> None:
@@ -126,6 +152,24 @@ def test_a_run_that_fails_keeps_what_it_has_set_aside(tmp_path: Path, bad: int) 
     assert [json.loads(line)["item"] for line in letters.read_text().splitlines()][: bad - 1] == list(range(bad - 1))
     assert not (tmp_path / "out.jsonl").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
+
+
+@pytest.mark.parametrize("name", [b"o\xff.jsonl", b"\xff" * 240 + b".jsonl", "ä".encode() * 120 + b".jsonl"])
+def test_a_file_name_need_not_be_utf_8(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(name)
+    sf.flow([1, 2]).to(path).run_sync()
+    assert os.listdir(os.fsencode(tmp_path)) == [name]
+    assert list(sf.flow(path)) == [1, 2]
+
+
+def test_what_is_bad_in_a_file_whose_name_is_not_utf_8_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"w\xff.jsonl")).write_text("1\nno\n2\n")
+    out: list[Any] = []
+    aside = sf.dead_letter(tmp_path / "bad.jsonl")
+    sf.flow(sf.sources.JsonLines(tmp_path / "w*.jsonl", on_error=aside)).to(out).run_sync()
+    (letter,) = sf.flow(tmp_path / "bad.jsonl")
+    assert out == [1, 2]
+    assert (letter["item"], letter["position"]["source"]) == ("no\n", str(tmp_path / "w\\udcff.jsonl"))
 
 
 def test_a_run_that_fails_with_nothing_to_set_aside_leaves_the_old_file(tmp_path: Path) -> None:

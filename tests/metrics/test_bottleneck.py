@@ -34,6 +34,13 @@ def test_the_sentence_names_what_limits(stages: list[StageStatistics], says: str
     assert says in bottleneck(statistics)
 
 
+def test_a_report_holds_nothing_that_a_terminal_would_obey() -> None:
+    statistics = RunStatistics(state="failed", elapsed=1.0, stages=(stage("we\nird\x1b[31m", busy=1),), edges=())
+    text = str(RunReport("failed", statistics, "it\x1b[31m\nsays"))
+    assert "  we\ufffdird\ufffd[31m: 100 received" in text
+    assert text.endswith("  failed: it\ufffd[31m\n    says")
+
+
 def test_a_full_edge_is_named_beside_it() -> None:
     edge = EdgeStatistics(name="in ⇒ spin", high_water=10, max_items=10, blocked=3.0)
     statistics = RunStatistics(state="finished", elapsed=10.0, stages=(stage("spin", busy=9),), edges=(edge,))
