@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Literal
 
-from streamflow.model.errors import FlowError
+from streamflow.model.errors import FlowError, NoForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +89,25 @@ class Dialect:
         field = rb"(?:%b|(?!%b))[^%b\r\n]*+" % (quoted, quote, delimiter)
         return re.compile(rb"%b(?:%b%b)*+(?:\r\n|\r|\n|\Z)" % (field, delimiter, field))
 
-    def write(self, rows: Collection[Sequence[Any]]) -> str:
-        """Return `rows` as text, quoted where that is needed; None is an empty field."""
-        plain = self._write_plain(rows)
+    def write(self, rows: Collection[Sequence[Any]], lines: Sequence[str] | None = None) -> str:
+        """Return `rows` as text, quoted where that is needed; None is an empty field.
+
+        Who has rows of one length, and has joined each by the delimiter already, gives these `lines` too.
+        """
+        plain = self._write_plain(rows, lines)
         if plain is not None:
             return plain
         text = self._write(rows, csv.QUOTE_MINIMAL)
         # Python's writer leaves a CR without quotes where lines end in LF, and every reader takes it for a line end.
         return self._write(rows, csv.QUOTE_ALL) if "\r" in text else text
 
-    def _write_plain(self, rows: Collection[Sequence[Any]]) -> str | None:
+    def _write_plain(self, rows: Collection[Sequence[Any]], lines: Sequence[str] | None) -> str | None:
         """Return texts joined, if they are nothing but texts that need no quotes: an eighth of the writer's price."""
-        lengths = set(map(len, rows))
+        lengths = set(map(len, rows)) if lines is None else {len(next(iter(rows)))}
         if len(lengths) != 1 or lengths <= {0, 1}:
             return None  # one empty field is quoted, no field at all is an empty line
         try:
-            text = "\n".join(map(self.delimiter.join, rows))
+            text = "\n".join(map(self.delimiter.join, rows) if lines is None else lines)
         except TypeError:
             return None
         delimiters = len(rows) * (lengths.pop() - 1)
@@ -118,6 +121,28 @@ class Dialect:
             text, delimiter=self.delimiter, quotechar=self.quote, lineterminator="\n", quoting=quoting
         ).writerows(rows)
         return text.getvalue()
+
+
+def texts(row: Iterable[Any]) -> list[str]:
+    """Return what is written for each value of a row; raise NoForm for bytes, which have no encoding.
+
+    >>> texts(["a", 1, 2.5, None])
+    ['a', '1', '2.5', '']
+    """
+    return [value if value.__class__ is str else _TEXT.get(value.__class__, _text)(value) for value in row]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        kind = type(value).__qualname__
+        raise NoForm(f"CSV has no form for {kind}: make value.decode(), value.hex() or base64 of it before the sink")
+    return str(value)
+
+
+#: What is usual, found by one look-up.
+_TEXT: dict[type, Callable[[Any], str]] = {int: str, float: str, type(None): lambda _: ""}
 
 
 def record_maker(names: Sequence[str]) -> Callable[[list[str]], dict[str, str]]:

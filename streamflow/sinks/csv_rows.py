@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from streamflow.codecs.csv_rows import Dialect
+from streamflow.codecs.csv_rows import Dialect, texts
 from streamflow.codecs.text import TextCodec
 from streamflow.files.compression import without_suffix
 from streamflow.files.target import Target
@@ -24,9 +24,10 @@ ROW = 64
 class Csv(FileLines[Any]):
     """Write a record for each item to a file of comma-separated values (.csv), or of another `delimiter`.
 
-    Items are dicts, whose fields are `columns` (those of the first item, if not given), or lists and tuples. `header`
-    writes the names first. A dict that has not exactly these fields is a bad item: nothing of it would be missing
-    silently. Values are written as `str` makes them, None as nothing.
+    Items are dicts, whose fields are `columns` (those of the first item, if not given), or lists and tuples: the first
+    item decides which. `header` writes the names first. A dict that has not exactly these fields is a bad item, since
+    nothing of it is to be missing silently; so is a list that is longer or shorter than the first one, or empty. Values
+    are written as `str` makes them, None as nothing; bytes are refused.
     """
 
     columns: Sequence[str] | None = None
@@ -55,7 +56,11 @@ class Csv(FileLines[Any]):
 
 
 class CsvWriter(LinesWriter):
-    """Gather rows, and make text of many at a time."""
+    """Gather rows, and make text of many at a time.
+
+    What can be wrong with an item is found when it is put: each value is text by then, in the encoding, and the row has
+    the kind and the width of those before it. So nothing but the disk can fail a batch.
+    """
 
     #: Rows become text after each slice: the garbage collector walks through those that are kept.
     high_water = 1
@@ -64,43 +69,92 @@ class CsvWriter(LinesWriter):
         super().__init__(target, thread)
         self.put = self._put  # type: ignore[method-assign]
         self._sink = sink
-        self._rows: list[Any] = []
+        self._dialect = sink.dialect
+        self._join = self._dialect.delimiter.join
+        self._encoding = sink.encoding
+        self._rows: list[Sequence[str]] = []
+        #: Each of them joined already, for a row whose texts need no quotes.
+        self._lines: list[str] = []
+        self._add_row, self._add_line = self._rows.append, self._lines.append  # looked up once: 10 ns a row
+        #: Whether one of them was not all text: then the next ones are looked at, rather than tried.
+        self._mixed = False
+        self._kind: type | None = None
         self._columns: tuple[str, ...] = ()
         self._pick: Callable[[Any], Any] = itemgetter(0)
+        #: The fields of the next dict, of the next list: none has -1, as long as there was no such item.
+        self._fields = self._width = -1
         if sink.columns is not None:
-            self._begin_with(tuple(sink.columns))
+            self._name(tuple(sink.columns))
+            self._take_header()
 
-    def _begin_with(self, columns: tuple[str, ...]) -> None:
-        self._columns = columns
-        pick = itemgetter(*columns)
-        self._pick = pick if len(columns) > 1 else lambda item: (pick(item),)
-        if self._sink.header and not self.target.file.length:
-            self._rows.append(columns)
-
-    def _put(self, item: Any) -> object:
+    def _put(self, item: Any) -> None:
         kind = item.__class__
-        if kind is dict and len(item) == len(self._columns):
+        if kind is dict and len(item) == self._fields:
             try:
-                self._rows.append(self._pick(item))
-                return None
+                row = self._pick(item)
             except KeyError:
-                pass
-        elif kind is list or kind is tuple:
-            self._rows.append(item)
-            return None
-        self._rows.append(self._row(item))
-        return None
+                self._put_other(item)
+                return
+        elif (kind is list or kind is tuple) and len(item) == self._width:
+            row = item
+        else:
+            self._put_other(item)
+            return
+        if self._mixed:
+            row = texts(row)
+        try:
+            line = self._join(row)
+        except TypeError:
+            row = texts(row)
+            line = self._join(row)
+            self._mixed = True
+        if not line.isascii():
+            line.encode(self._encoding)
+        self._add_row(row)
+        self._add_line(line)
+
+    def _put_other(self, item: Any) -> None:
+        """Take an item that is not just as the last one was; the first one that is good decides how others are."""
+        kind = kind_of(item)
+        if self._kind is None:
+            self._put_first(item, kind)
+            return
+        if kind is not self._kind:
+            this, first = kind.__qualname__, self._kind.__qualname__
+            raise TypeError(f"the first item was a {first}, this one is a {this}: a file takes one kind")
+        self._take(self._row(item))
+
+    def _put_first(self, item: Any, kind: type) -> None:
+        before = self._shape()
+        count = len(self._rows)
+        try:
+            if kind is dict and not self._columns:
+                if not item:
+                    raise ValueError("the first item has no fields: name them with columns=")
+                self._name(tuple(item))
+                self._take_header()
+            row = self._row(item)
+            self._take(row)
+        except BaseException:
+            self._restore(before)  # with the header that it would have had
+            del self._rows[count:], self._lines[count:]
+            raise
+        self._kind = kind
+        if kind is dict:
+            self._fields = len(self._columns)
+        else:
+            self._width = len(row)
 
     def _row(self, item: Any) -> Any:
-        """Return the row of an item that is not as the last one was, or say what is wrong with it."""
-        if isinstance(item, (list, tuple)):
-            return item
+        """Return the row of an item, or say what is wrong with it."""
         if not isinstance(item, dict):
-            raise TypeError(f"a sink of rows takes dicts, lists or tuples, not {type(item).__qualname__}")
-        if not self._columns:
             if not item:
-                raise ValueError("the first item has no fields: name them with columns=")
-            self._begin_with(tuple(item))
+                raise ValueError("a row without fields is an empty line, which readers pass over")
+            width = self._width if self._kind is not None else len(self._columns) or len(item)
+            if len(item) != width:
+                first = "header" if self._columns else "first row"
+                raise ValueError(f"{len(item)} fields, where the {first} has {width}")
+            return item
         if item.keys() == set(self._columns):
             return self._pick(item)
         missing = [name for name in self._columns if name not in item]
@@ -110,6 +164,29 @@ class CsvWriter(LinesWriter):
             f"{f', unknown: {unknown}' if unknown else ''}; choose them in a .map(...), or name all with columns="
         )
 
+    def _name(self, columns: tuple[str, ...]) -> None:
+        self._columns = columns
+        pick = itemgetter(*columns)
+        self._pick = pick if len(columns) > 1 else lambda item: (pick(item),)
+
+    def _take_header(self) -> None:
+        if self._sink.header and not self.target.file.length:
+            self._take(self._columns)
+
+    def _take(self, values: Sequence[Any]) -> None:
+        row = texts(values)
+        line = self._join(row)
+        line.encode(self._encoding)
+        self._add_row(row)
+        self._add_line(line)
+
+    def _shape(self) -> tuple[Any, ...]:
+        """Return what the first item has decided."""
+        return self._kind, self._columns, self._pick, self._fields, self._width
+
+    def _restore(self, shape: tuple[Any, ...]) -> None:
+        self._kind, self._columns, self._pick, self._fields, self._width = shape
+
     @property
     def pending(self) -> int:
         """Return about how many bytes wait."""
@@ -117,25 +194,49 @@ class CsvWriter(LinesWriter):
 
     async def settle(self) -> None:
         """Make text of what has come, and begin to write it if it is enough."""
-        self._make_text()
+        self._buffer.write(self._text())
         if super().pending >= HIGH_WATER:
             await super().settle()
 
     async def flush(self) -> None:
         """Hand everything to the operating system."""
-        self._make_text()
+        self._buffer.write(self._text())
         await super().settle()
         await self._written()
 
-    def _make_text(self) -> None:
-        rows, self._rows = self._rows, []
-        if rows:
-            self._buffer.write(self._sink.dialect.write(rows).encode(self._sink.encoding))
+    def _text(self) -> bytes:
+        """Hand over the rows that were put, as text."""
+        if not self._rows:
+            return b""
+        text = self._dialect.write(self._rows, self._lines).encode(self._encoding)
+        self._rows.clear()
+        self._lines.clear()
+        self._mixed = False
+        return text
 
     async def write(self, batch: Sequence[Any]) -> None:
-        """Write the records of `batch`, and wait for it."""
+        """Write the records of `batch` up to one that is bad, all of these or none, and wait for it."""
         self.written = 0
-        for item in batch:
-            self._put(item)
         await self.flush()
-        self.written = len(batch)
+        before = self._shape()
+        taken = 0
+        try:
+            for item in batch:
+                self._put(item)
+                taken += 1
+        finally:
+            try:
+                await super().write([self._text()])
+            except OSError:
+                self._restore(before)  # with the first item, its header is given back
+                raise
+            self.written = taken
+
+
+def kind_of(item: Any) -> type:
+    """Return dict for one, list for what is one or a tuple; raise TypeError for what is neither."""
+    if isinstance(item, dict):
+        return dict
+    if isinstance(item, (list, tuple)):
+        return list
+    raise TypeError(f"a sink of rows takes dicts, lists or tuples, not {type(item).__qualname__}")

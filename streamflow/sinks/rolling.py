@@ -97,6 +97,8 @@ class Part:
         self.items = 0
         #: Whether it ends before it takes another item.
         self.full = False
+        #: What kept it from being whole, other than the disk, which is tried again.
+        self.broken: Exception | None = None
 
     @property
     def bytes(self) -> int:
@@ -143,7 +145,7 @@ class RollingWriter(Writer[Any]):
                 self.written += 1
                 if part.items == sink.items or (sink.bytes is not None and part.bytes >= sink.bytes):
                     part.full = True
-                    with suppress(OSError):  # which is told before the next item for it, or at the end
+                    with suppress(Exception):  # which is told before the next item for it, or at the end
                         await self._end(text)
 
     async def flush(self) -> None:
@@ -211,8 +213,20 @@ class RollingWriter(Writer[Any]):
         return path, number
 
     async def _end(self, text: str) -> None:
-        writer = self._parts[text].writer
-        await writer.finish()
+        part = self._parts[text]
+        writer = part.writer
+        if part.broken is not None:
+            raise part.broken
+        try:
+            # One whose items were all refused would be an empty file.
+            await (writer.finish() if part.items else writer.abort())
+        except OSError:
+            raise
+        except Exception as error:
+            part.broken = error
+            raise
+        if not part.items and text in self._numbers:
+            self._numbers[text] -= 1
         del self._parts[text]
         self._closing.append(writer)  # which goes on in `close`, should it be cancelled here
         await writer.close()
@@ -234,5 +248,5 @@ class RollingWriter(Writer[Any]):
                 for text, part in list(self._parts.items()):
                     if loop.time() - part.begun >= every:
                         part.full = True
-                        with suppress(OSError):  # which is told before the next item for it, or at the end
+                        with suppress(Exception):  # which is told before the next item for it, or at the end
                             await self._end(text)

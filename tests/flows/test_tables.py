@@ -364,6 +364,27 @@ def test_what_could_not_be_written_is_tried_again_and_nothing_is_lost(
     assert [row["n"] for row in sf.flow(path)] == list(range(200))
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "arrows"])
+@pytest.mark.parametrize("setting_aside", [False, True])
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_full_disk_is_no_records_fault(suffix: str, setting_aside: bool, attempts: int, tmp_path: Path) -> None:
+    """Whatever the policy: each record after the first failure tried to write the pending group again."""
+    files = FullAtTimes(*range(2, 10_000))
+    letters: list[Any] = []
+    target = sink(
+        tmp_path / f"x.{suffix}",
+        schema=pa.schema({"n": pa.int64()}),
+        files=files,
+        on_error=sf.dead_letter(letters) if setting_aside else "skip",
+        retry=sf.Retry(attempts=attempts, base=0, jitter=False),
+        **({"row_group_rows": 10} if suffix == "parquet" else {"batch_rows": 10}),
+    )
+    batches = (pa.RecordBatch.from_pydict({"n": list(range(25))}) for _ in range(1000))
+    with check_leaks(tmp_path), pytest.raises(OSError, match="No space left"):
+        sf.flow(batches).to(target).run_sync()
+    assert files.writes <= 2 + attempts
+
+
 # -- living and ending ------------------------------------------------------------------------------------------------
 
 

@@ -221,6 +221,84 @@ def test_nothing_is_left_behind_wherever_it_is_cancelled(tmp_path: Path) -> None
     asyncio.run(main())
 
 
+def csv_parts(folder: Path, encoding: str = "utf-8") -> dict[str, list[str]]:
+    return {name: (folder / name).read_text(encoding=encoding).split() for name in sorted(os.listdir(folder))}
+
+
+class Flaky:
+    """Have no text the first times it is asked for it."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    def __str__(self) -> str:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("not yet")
+        return "text"
+
+
+def test_a_value_that_has_no_text_at_first_takes_no_row_with_it(tmp_path: Path) -> None:
+    """The rows before it were lost, and their part was published empty."""
+    items = [{"a": n if n != 3 else Flaky(1)} for n in range(10)]
+    retry = sf.Retry(attempts=3, base=0, jitter=False)
+    sf.flow(items).to(Rolling(str(tmp_path / "{n}.csv"), items=4, retry=retry)).run_sync()
+    expected = {"0.csv": ["a", "0", "1", "2", "text"], "1.csv": ["a", "4", "5", "6", "7"], "2.csv": ["a", "8", "9"]}
+    assert csv_parts(tmp_path) == expected
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 6])
+def test_a_row_that_cannot_be_encoded_is_skipped_alone(at: int, tmp_path: Path) -> None:
+    items = [{"a": str(n) if n != at else "€"} for n in range(7)]
+    parts = Csv(tmp_path / "{n}.csv", encoding="latin-1")
+    report = sf.flow(items).to(Rolling(parts, items=3, on_error="skip")).run_sync()
+    good = [str(n) for n in range(7) if n != at]
+    assert csv_parts(tmp_path, "latin-1") == {"0.csv": ["a", *good[:3]], "1.csv": ["a", *good[3:]]}
+    assert report.failed == 1
+
+
+def test_a_part_whose_items_were_all_refused_is_none(tmp_path: Path) -> None:
+    """A part was published empty when its time came, though its only item had failed."""
+
+    async def slowly() -> Any:
+        yield {"a": Flaky(9)}
+        await asyncio.sleep(3.0)
+        yield {"a": 1}
+
+    flow = sf.flow(slowly).to(Rolling(str(tmp_path / "{n}.csv"), every=1.0, on_error="skip"))
+    run_virtually(flow.run())
+    assert csv_parts(tmp_path) == {"0.csv": ["a", "1"]}
+    sf.flow([{"a": b"x"}]).to(Rolling(str(tmp_path / "none-{n}.csv"), items=1, on_error="skip")).run_sync()
+    with pytest.raises(RuntimeError, match="not yet"):
+        run_virtually(sf.flow(slowly).to(Rolling(str(tmp_path / "none-{n}.csv"), every=1.0)).run())
+    assert os.listdir(tmp_path) == ["0.csv"]
+
+
+class BrokenFiles(LocalFiles):
+    """Be a file system on which the first renames end in what is no error of the disk."""
+
+    failures = 1
+
+    def rename(self, old: str, new: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("broken")
+        super().rename(old, new)
+
+
+@pytest.mark.parametrize("ends", [{"items": 2}, {"every": 1.0}])
+def test_a_part_that_broke_is_not_published_after_all(ends: dict[str, Any], tmp_path: Path) -> None:
+    async def slowly() -> Any:
+        yield 1
+        yield 2
+        await asyncio.sleep(3.0)
+
+    sink = Rolling(JsonLines(tmp_path / "{n}.jsonl", files=BrokenFiles()), on_error="skip", **ends)
+    with pytest.raises(RuntimeError, match="broken"):
+        run_virtually(sf.flow(slowly).to(sink).run())
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
