@@ -14,12 +14,25 @@ from streamflow.files.target import Target
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Writer
+from streamflow.model.policies import ErrorPolicy
 from streamflow.sinks.policed import PolicedSink
 
 T = TypeVar("T")
 
 #: Seconds after which a pipe without a reader is tried again, at first and at most.
 FIRST_PAUSE, LAST_PAUSE = 0.001, 0.1
+
+
+class FilePolicy(ErrorPolicy):
+    """Be a policy for records: an error of the disk is the fault of none of them, and ends the run."""
+
+    __slots__ = ()
+
+    def check(self, failures: int, label: str, error: BaseException) -> None:
+        """Raise `error` if it is one of the disk: each item after it would only meet the same."""
+        if isinstance(error, OSError) and error.errno is not None:  # one of the system, not of somebody's `__str__`
+            raise error
+        super().check(failures, label, error)
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class FileSink(PolicedSink[T]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "errors", FilePolicy(self.on_error, self.max_failures))
         path = os.fspath(self.path)
         if not isinstance(path, str) or not path:
             raise FlowError(f"{type(self).__name__}({self.path!r}): expected the path of a file")

@@ -15,24 +15,11 @@ from streamflow.files.target import Target
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Writer
-from streamflow.model.policies import ErrorPolicy
 from streamflow.sinks.file_sink import FileSink
 from streamflow.sinks.table_groups import Groups
 
 #: Records up to which they are looked at on the loop: a thread costs more.
 FEW = 8
-
-
-class TablePolicy(ErrorPolicy):
-    """Be a policy for records: an error of the disk is the fault of none of them, and ends the run."""
-
-    __slots__ = ()
-
-    def check(self, failures: int, label: str, error: BaseException) -> None:
-        """Raise `error` if it is one of the disk: each item after it would only try to write the same group again."""
-        if isinstance(error, OSError):
-            raise error
-        super().check(failures, label, error)
 
 
 @dataclass(frozen=True)
@@ -47,7 +34,6 @@ class TableSink(FileSink[Any]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "errors", TablePolicy(self.on_error, self.max_failures))
         require_arrow(type(self).__name__)
         if self.schema is not None and not isinstance(self.schema, arrow().Schema):
             raise FlowError(f"{type(self).__name__}(schema={self.schema!r}): expected a pyarrow.Schema")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import json
 import os
@@ -189,3 +190,27 @@ def test_an_item_of_several_lines_is_no_line(tmp_path: Path) -> None:
         flow.to(tmp_path / "out.txt").run_sync()
     assert sf.flow(["a", "b\nc"]).flat_map(str.splitlines).to(tmp_path / "out.txt").run_sync().items_in == 2
     assert (tmp_path / "out.txt").read_text() == "a\nb\nc\n"
+
+
+class FullDisk(LocalFiles):
+    """Have room for nothing."""
+
+    def create(self, path: str, like: str | None = None) -> Any:
+        output: Any = super().create(path, like)
+
+        def fail(data: memoryview) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        output.write = fail
+        return output
+
+
+@pytest.mark.parametrize("make", [sf.sinks.JsonLines, sf.sinks.Csv], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_full_disk_is_the_fault_of_no_item(make: Any, attempts: int, tmp_path: Path) -> None:
+    """Skipping what the disk did not take would be a loss that nobody asked for."""
+    retry = sf.Retry(attempts=attempts, base=0, jitter=False)
+    target = make(tmp_path / "out", files=FullDisk(), on_error="skip", retry=retry)
+    with pytest.raises(OSError, match="No space left"):
+        sf.flow({"n": n} for n in range(10)).to(target).run_sync()
+    assert not list(tmp_path.iterdir())
