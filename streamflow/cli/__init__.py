@@ -5,23 +5,21 @@ from __future__ import annotations
 import os
 import sys
 
+from streamflow.cli.standard_output import close_stdout
+
 
 def main() -> None:
     """Run the command line; the entry point of the `streamflow` command."""
     _reserve_descriptors()
     try:
-        code = _invoked()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.exit(_flushed(_invoked()))
     except KeyboardInterrupt:  # a run takes the signal itself: nothing was begun
-        _close_stdout()
+        close_stdout()
         sys.exit(130)
-    except BrokenPipeError:  # whoever read it, such as `head`, has seen enough
-        _close_stdout()
     except Exception as error:
         from streamflow.cli.exit_codes import BUG, exit_code
 
-        _close_stdout()
+        close_stdout()
         code = exit_code(error)
         if code == BUG:
             import traceback
@@ -30,8 +28,16 @@ def main() -> None:
             print("this is a mistake of streamflow, not yours: please report it, with the above", file=sys.stderr)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(code)
-    else:
-        sys.exit(code)
+
+
+def _flushed(code: int | str | None) -> int | str | None:
+    """Return `code` once all that was printed has gone, or whoever read it, such as `head`, has left."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        close_stdout()
+    return code
 
 
 def _invoked() -> int | str | None:
@@ -52,7 +58,7 @@ def _invoked() -> int | str | None:
         print("aborted", file=sys.stderr)
         return 130
     except ReaderHasLeft:
-        _close_stdout()
+        close_stdout()
     return 0
 
 
@@ -65,8 +71,3 @@ def _reserve_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as long as the process lives
-
-
-def _close_stdout() -> None:
-    """Keep the interpreter from complaining at exit about output that cannot be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

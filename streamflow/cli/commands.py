@@ -96,7 +96,7 @@ def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:
     """Run FLOW (a file .toml or .py, or module:name of a flow or of a function that returns one), or one described
     by options.
 
-    Ctrl-C drains: what was read is finished. A second one cancels.
+    Ctrl-C drains: what was read is finished. A second one cancels, a third one ends.
 
     \b
     Examples: streamflow run events.toml

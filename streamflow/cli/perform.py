@@ -6,13 +6,13 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from streamflow.cli.exit_codes import BUG, FAILED, exit_code, users_place
 from streamflow.cli.progress import shown
+from streamflow.cli.standard_output import close_stdout
 from streamflow.cli.stopping import Interrupted, stopping
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.flows.runnable import Runnable, loop_factory
@@ -52,7 +52,8 @@ def perform(
         return report, 0
     except Exception as error:
         if isinstance(error, BrokenPipeError) and error.filename == STDOUT:
-            return None, _reader_gone()  # `… | head` has seen enough
+            close_stdout()
+            return None, 0  # `… | head` has seen enough
         explain(error, console, show_traceback)
         return None, exit_code(error)
     except Interrupted as error:
@@ -140,15 +141,9 @@ def print_json(found: dict[str, Any], console: Console) -> int:
     try:
         print(json.dumps(found, default=str), flush=True)
     except BrokenPipeError:
-        return _reader_gone()
+        close_stdout()
     except OSError as error:
-        _reader_gone()
+        close_stdout()
         explain(error, console, False)
         return exit_code(error)
-    return 0
-
-
-def _reader_gone() -> int:
-    """Keep the interpreter from complaining at exit about output that cannot be written; return success."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -13,6 +13,7 @@ import click
 
 from streamflow.cli.describing import described_by
 from streamflow.cli.exit_codes import FAILED
+from streamflow.cli.standard_output import tell
 from streamflow.codecs.json_lines import JsonLinesCodec
 from streamflow.configuration.case_file import ENDING, Case, CaseFile
 from streamflow.flows.runnable import Runnable
@@ -40,9 +41,9 @@ def try_files(paths: Sequence[str], *, allowed: Sequence[str], as_json: bool) ->
                 _show(verdict)
     failed = sum(not verdict.passed for verdict in verdicts)
     if as_json:
-        click.echo(json.dumps({"passed": len(verdicts) - failed, "failed": failed, "tests": [*map(asdict, verdicts)]}))
+        tell(json.dumps({"passed": len(verdicts) - failed, "failed": failed, "tests": [*map(asdict, verdicts)]}))
     else:
-        click.echo(f"{len(verdicts) - failed} passed, {failed} failed")
+        tell(f"{len(verdicts) - failed} passed, {failed} failed")
     return FAILED if failed else 0
 
 
@@ -119,7 +120,7 @@ def _number(text: str) -> float | int:
 
 def _show(verdict: Verdict) -> None:
     word = click.style("pass", fg="green") if verdict.passed else click.style("FAIL", fg="red", bold=True)
-    click.echo(f"{word}  {verdict.file}: {verdict.name}")
+    tell(f"{word}  {verdict.file}: {verdict.name}")
     for line in verdict.difference:
         colour = {"-": "red", "+": "green"}.get(line[:1])
-        click.echo(f"      {click.style(line, fg=colour) if colour else line}")
+        tell(f"      {click.style(line, fg=colour) if colour else line}")

@@ -11,6 +11,7 @@ import click
 
 from streamflow.cli.describing import described_by, is_configuration
 from streamflow.cli.exit_codes import CONFIGURATION
+from streamflow.cli.standard_output import tell
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.configuration.references import is_reference
 from streamflow.model.errors import FlowError
@@ -27,7 +28,7 @@ def validate_files(references: Sequence[str], *, imports: bool, allowed: Sequenc
     valid = not any(found.values())
     if as_json:
         files = [{"file": name, "problems": [_plain(error) for error in errors]} for name, errors in found.items()]
-        click.echo(json.dumps({"valid": valid, "files": files}))
+        tell(json.dumps({"valid": valid, "files": files}))
     else:
         for name, errors in found.items():
             _show(name, errors)
@@ -74,4 +75,4 @@ def _show(name: str, errors: Sequence[Any]) -> None:
     for error in errors:
         click.echo(f"error: {error}\n" if isinstance(error, FlowError) else f"{error}\n", err=True)
     number = len(errors)
-    click.echo(f"{name}: {'valid' if not number else f'{number} mistakes' if number > 1 else 'one mistake'}")
+    tell(f"{name}: {'valid' if not number else f'{number} mistakes' if number > 1 else 'one mistake'}")

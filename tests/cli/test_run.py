@@ -397,6 +397,15 @@ def test_a_reader_that_leaves_is_no_failure_of_any_verb(folder: Path, verb: list
         assert process.wait(timeout=60) == 0
 
 
+def test_a_reader_that_leaves_hides_no_mistake(folder: Path) -> None:
+    (folder / "bad.toml").write_text('sorce = "x"\n')
+    command = [*COMMAND, "validate", "bad.toml"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=60) == 78
+
+
 def test_the_package_is_the_command(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "streamflow", "--version"], capture_output=True, text=True, cwd=folder)
     assert (done.returncode, done.stdout.startswith("streamflow, version")) == (0, True)
