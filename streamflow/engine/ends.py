@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
-from streamflow.model.interfaces import Reader, Writer
+from streamflow.model.interfaces import Pool, Reader, Writer
 
 _ERRORS = (Exception, asyncio.CancelledError)
 
@@ -17,6 +17,7 @@ class Ends:
     def __init__(self, note_error: Callable[[BaseException], None]) -> None:
         self.readers: dict[int, Reader[Any]] = {}
         self.writers: dict[int, Writer[Any]] = {}
+        self.pools: list[Pool] = []
         self._note_error = note_error
         self._finished: set[int] = set()
 
@@ -34,6 +35,8 @@ class Ends:
 
         Those in `keep` are completed all the same: what was set aside tells why a run has failed.
         """
+        while self.pools:
+            await self._try(self.pools.pop().close())
         for index, writer in self.writers.items():
             if index in keep and index not in self._finished:
                 await self._try(self._finish(index, writer))

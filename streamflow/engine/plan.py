@@ -9,12 +9,14 @@ from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
 from streamflow.model.interfaces import Operator, Sink, Source
 from streamflow.model.policies import Overflow
 from streamflow.operators.element import ElementOperator
+from streamflow.operators.placed import PlacedApply
 
 Kind = Literal[
     "source",
     "fused",
     "expand",
     "concurrent",
+    "placed",
     "merge",
     "zip",
     "concat",
@@ -37,6 +39,8 @@ class PlannedStage:
     source: Source[Any] | None = None
     operator: Operator | None = None
     fused: tuple[ElementOperator, ...] = ()
+    #: Operators that run in one place, one after the other, and cross to it once.
+    placed: tuple[PlacedApply, ...] = ()
     sink: Sink[Any] | None = None
     letters: bool = False
     #: What each of `labels` is called in a checkpoint: unique in the plan, and the same however stages are fused.
@@ -47,12 +51,12 @@ class PlannedStage:
         """Return the names of everything in this stage, in order."""
         parts: list[str] = [self.source.label] if self.source is not None else []
         parts += [self.operator.label] if self.operator is not None else []
-        parts += [operator.label for operator in self.fused]
+        parts += [operator.label for operator in (*self.placed, *self.fused)]
         return (*parts, self.sink.label) if self.sink is not None else tuple(parts)
 
     def operators(self) -> tuple[Operator, ...]:
         """Return the operators of this stage."""
-        return (self.operator, *self.fused) if self.operator is not None else self.fused
+        return (*((self.operator,) if self.operator is not None else ()), *self.placed, *self.fused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

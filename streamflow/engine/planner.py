@@ -21,6 +21,7 @@ from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Apply, ConcurrentApply
+from streamflow.operators.placed import PlacedApply
 from streamflow.operators.timing import Debounce, Throttle, Timeout
 
 #: Operators in one generated function; it stays short enough to be read in a traceback.
@@ -62,6 +63,7 @@ class _Draft:
     source: Source[Any] | None = None
     operator: Operator | None = None
     fused: list[ElementOperator] = field(default_factory=list)
+    placed: list[PlacedApply] = field(default_factory=list)
     sink: Sink[Any] | None = None
     letters: bool = False
     open: bool = True
@@ -131,6 +133,8 @@ class _Planner:
             self.exits[part] = self._place_buffer(part, what)
         elif isinstance(what, ElementOperator) and not (self.tracked and isinstance(what, BatchBySize)):
             self.exits[part] = self._place_element(part, what)
+        elif isinstance(what, PlacedApply):
+            self.exits[part] = self._place_elsewhere(part, what)
         elif isinstance(what, Sink):
             self.exits[part] = self._place_sink(part, what)
         else:
@@ -160,6 +164,16 @@ class _Planner:
         draft.fused.append(operator)
         draft.open = not isinstance(operator, (BatchBySize, Route))
         return at
+
+    def _place_elsewhere(self, part: Part, operator: PlacedApply) -> _Exit:
+        before = self.exits[part.inputs[0]]
+        draft = self.stages[before.stage]
+        alone = before.buffer is None and before.output is None and self.uses[part.inputs[0]] == 1
+        if alone and draft.placed and operator.joins(draft.placed[-1]) and len(draft.placed) < MAX_FUSED:
+            draft.placed.append(operator)
+            return before
+        why = f"it runs on {operator.on.label}"
+        return self._begin(_Draft("placed", why, placed=[operator], open=False), part.inputs)
 
     def _place_sink(self, part: Part, sink: Sink[Any]) -> _Exit:
         single = sink.retry is not None
@@ -257,6 +271,7 @@ class _Planner:
                 source=draft.source,
                 operator=draft.operator,
                 fused=tuple(draft.fused),
+                placed=tuple(draft.placed),
                 sink=draft.sink,
                 letters=draft.letters,
                 keys=tuple(_key(label, taken) for label in _labels(draft)),
@@ -311,7 +326,7 @@ def _room_for(draft: _Draft) -> int:
     if isinstance(draft.operator, ConcurrentApply):
         at_once = 64 if draft.operator.concurrency == "auto" else draft.operator.concurrency
         return max(64, min(4 * at_once, DEFAULT_ITEMS))
-    return 1024 if draft.kind == "sink" else DEFAULT_ITEMS
+    return 1024 if draft.kind in ("sink", "placed") else DEFAULT_ITEMS
 
 
 def _edge(before: _Exit, consumer: int, port: int, items: int) -> PlannedEdge:
@@ -329,7 +344,7 @@ def _edge(before: _Exit, consumer: int, port: int, items: int) -> PlannedEdge:
 
 
 def _letters_of(draft: _Draft) -> list[DeadLetters]:
-    policies = [operator.errors for operator in draft.fused]
+    policies = [operator.errors for operator in (*draft.placed, *draft.fused)]
     policies += [draft.operator.errors] if draft.operator is not None else []
     policies += [draft.sink.errors] if draft.sink is not None else []
     found = [policy.on_error for policy in policies if isinstance(policy.on_error, DeadLetters)]
@@ -346,7 +361,8 @@ def _wants_positions(stage: PlannedStage) -> bool:
 
 
 def _labels(draft: _Draft) -> list[str]:
-    return [one.label for one in (draft.source, draft.operator, *draft.fused, draft.sink) if one is not None]
+    parts = (draft.source, draft.operator, *draft.placed, *draft.fused, draft.sink)
+    return [one.label for one in parts if one is not None]
 
 
 def _key(label: str, taken: Counter[str]) -> str:

@@ -17,6 +17,7 @@ from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
 from streamflow.engine.stages.fused import FusedStage
+from streamflow.engine.stages.placed import PlacedStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
@@ -24,7 +25,7 @@ from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.checkpoint import Checkpoint
-from streamflow.model.interfaces import InlineWriter
+from streamflow.model.interfaces import Executor, InlineWriter, Pool
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Route
@@ -46,6 +47,7 @@ class Wiring:
         self.fuse = fuse
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
+        self.pools: dict[Executor, Pool] = {}
 
     async def open(self, resume: Checkpoint | None = None) -> None:
         """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
@@ -55,6 +57,7 @@ class Wiring:
         for planned in self.plan.stages:
             if planned.source is not None:
                 self.ends.readers[planned.index] = await planned.source.open()
+        await self._open_pools()
         self.stages = [self._stage(planned) for planned in self.plan.stages]
         for stage in self.stages:
             watched = stage.writer is not None and stage.writer.watched
@@ -64,10 +67,18 @@ class Wiring:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
 
+    async def _open_pools(self) -> None:
+        for planned in self.plan.stages:
+            for operator in planned.placed[:1]:
+                if operator.on not in self.pools:
+                    pool = self.pools[operator.on] = await operator.on.open()
+                    self.ends.pools.append(pool)
+
     def dismantle(self) -> None:
         """Let go of everything: who keeps the handle of a run that is over keeps none of its items."""
         self.stages = []
         self.channels = []
+        self.pools = {}
 
     # -- stages ---------------------------------------------------------------------------------------------------
 
@@ -81,6 +92,8 @@ class Wiring:
             return self._expanding(planned, pairs)
         if planned.kind == "concurrent":
             return ConcurrentStage(*common, pairs=pairs)
+        if planned.kind == "placed":
+            return PlacedStage(*common, self.pools[planned.placed[0].on], pairs=pairs)
         if planned.kind == "merge":
             return MergeStage(*common)
         if planned.kind == "concat":

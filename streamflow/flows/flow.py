@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from streamflow.flows.resolve import Follow, as_followed, as_sink, as_source
+from streamflow.flows.resolve import Follow, Place, as_executor, as_followed, as_sink, as_source
 from streamflow.flows.runnable import Runnable
 from streamflow.model.arguments import seconds_of, whole_number
 from streamflow.model.errors import FlowError
@@ -62,6 +62,7 @@ class Flow(Generic[T]):
         retry: Retry | None = ...,
         timeout: float | None = ...,
         resource: Callable[[], Any] | None = ...,
+        on: Place = ...,
         on_error: OnError = ...,
         max_failures: int | None = ...,
         with_position: bool = ...,
@@ -78,6 +79,7 @@ class Flow(Generic[T]):
         retry: Retry | None = ...,
         timeout: float | None = ...,
         resource: Callable[[], Any] | None = ...,
+        on: Place = ...,
         on_error: OnError = ...,
         max_failures: int | None = ...,
         with_position: bool = ...,
@@ -93,6 +95,7 @@ class Flow(Generic[T]):
         retry: Retry | None = None,
         timeout: float | None = None,
         resource: Callable[[], Any] | None = None,
+        on: Place = None,
         on_error: OnError = "fail",
         max_failures: int | None = None,
         with_position: bool = False,
@@ -100,8 +103,9 @@ class Flow(Generic[T]):
     ) -> Flow[Any]:
         """Replace each item by `function(item)`; an async function is awaited, `concurrency` items at once.
 
-        `timeout` is in seconds per attempt. `resource` opens a context manager once a run; its value is the second
-        argument. With `with_position` the item's position is the last argument. Results keep the order of the input
+        `on` says where a plain function runs: `"loop"`, `"thread"`, `"process"`, `"joblib"` (with a worker for each
+        core), or `sf.threads(n)`, `sf.processes(n)`, `sf.joblib(...)`. `timeout` is in seconds per attempt. `resource` opens a context manager once a run, elsewhere once a
+        worker; its value is the second argument. With `with_position` the item's position is the last argument. Results keep the order of the input
         unless `ordered=False`.
 
         >>> import streamflow as sf
@@ -109,7 +113,18 @@ class Flow(Generic[T]):
         ['A', 'B', 'C']
         """
         return self._apply(
-            "map", function, concurrency, ordered, retry, timeout, resource, on_error, max_failures, with_position, name
+            "map",
+            function,
+            concurrency,
+            ordered,
+            retry,
+            timeout,
+            resource,
+            on,
+            on_error,
+            max_failures,
+            with_position,
+            name,
         )
 
     def filter(
@@ -121,6 +136,7 @@ class Flow(Generic[T]):
         retry: Retry | None = None,
         timeout: float | None = None,
         resource: Callable[[], Any] | None = None,
+        on: Place = None,
         on_error: OnError = "fail",
         max_failures: int | None = None,
         with_position: bool = False,
@@ -140,6 +156,7 @@ class Flow(Generic[T]):
             retry,
             timeout,
             resource,
+            on,
             on_error,
             max_failures,
             with_position,
@@ -155,6 +172,7 @@ class Flow(Generic[T]):
         retry: Retry | None = None,
         timeout: float | None = None,
         resource: Callable[[], Any] | None = None,
+        on: Place = None,
         on_error: OnError = "fail",
         max_failures: int | None = None,
         with_position: bool = False,
@@ -168,7 +186,18 @@ class Flow(Generic[T]):
         ([1, 2], [1, 2])
         """
         return self._apply(
-            "tap", function, concurrency, ordered, retry, timeout, resource, on_error, max_failures, with_position, name
+            "tap",
+            function,
+            concurrency,
+            ordered,
+            retry,
+            timeout,
+            resource,
+            on,
+            on_error,
+            max_failures,
+            with_position,
+            name,
         )
 
     def _apply(
@@ -180,6 +209,7 @@ class Flow(Generic[T]):
         retry: Any,
         timeout: Any,
         resource: Any,
+        on: Any,
         on_error: Any,
         max_failures: Any,
         with_position: bool,
@@ -196,6 +226,7 @@ class Flow(Generic[T]):
             timeout=timeout,
             resource=resource,
             with_position=with_position,
+            on=as_executor(on),
         )
         return self._then(operator)
 

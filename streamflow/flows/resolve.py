@@ -8,10 +8,13 @@ from collections.abc import AsyncIterable, Iterable
 from typing import Any, Literal
 
 from streamflow.model.errors import FlowError
-from streamflow.model.interfaces import Sink, Source
+from streamflow.model.interfaces import Executor, Sink, Source
 from streamflow.model.policies import DeadLetters
 
 Follow = bool | Literal["notify", "poll"]
+#: Where a function may run: a description, or the short form of one with a worker for each usable core.
+Place = Executor | Literal["loop", "thread", "process", "joblib"] | None
+PLACES = ("loop", "thread", "process", "joblib")
 
 
 def as_source(source: object) -> Source[Any]:
@@ -101,3 +104,34 @@ def dead_letter(sink: object) -> DeadLetters:
     A sink that encodes gets them as plain values, what cannot be encoded as its `repr`.
     """
     return DeadLetters(as_sink(sink))
+
+
+def as_executor(on: object) -> Executor | None:
+    """Return the Executor that `on` means, None for the event loop; raise FlowError for anything else."""
+    if on is None or on == "loop":
+        return None
+    if isinstance(on, Executor):
+        return on
+    if on == "thread":
+        from streamflow.executors.threads import threads
+
+        return threads(usable_cores())
+    if on == "process":
+        from streamflow.executors.processes import processes
+
+        return processes(usable_cores())
+    if on == "joblib":
+        from streamflow.executors.joblib import joblib
+
+        return joblib(n_jobs=usable_cores())
+    hint = " (call it, as in sf.processes(2))" * callable(on)
+    raise FlowError(
+        f"on={on!r}{hint}: expected {', '.join(map(repr, PLACES))}, or sf.threads(n), sf.processes(n), sf.joblib(...)"
+    )
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -11,11 +11,12 @@ Time is not an interface here: the running event loop is the clock, so a test th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from streamflow.model.errors import RecordError
 from streamflow.model.events import Event
+from streamflow.model.placement import Chain, Outcome
 from streamflow.model.policies import FAIL, ErrorPolicy, Retry
 from streamflow.model.positions import Position
 from streamflow.model.statistics import Progress
@@ -341,3 +342,60 @@ class Operator(ABC):
     def repeatable(self) -> bool:
         """Tell whether the output depends on the items alone, not on time, arrival or concurrency."""
         return True
+
+
+class Executor(ABC):
+    """Describe where functions run. Implementations are frozen dataclasses: equal ones share one pool within a run."""
+
+    #: The extra that must be installed.
+    extra: ClassVar[str | None] = None
+    #: Whether a call that takes too long can be given up, so that a `timeout` is possible.
+    interrupts: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def workers(self) -> int:
+        """Return how many functions run at the same time."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Return it as a user would write it: `processes(2)`."""
+
+    @abstractmethod
+    async def open(self) -> Pool:
+        """Open the pool for one run; FlowError says why that is not possible here."""
+
+
+class Pool(ABC):
+    """Run shares of items through chains of functions, live. A pool belongs to one run and its event loop.
+
+    The way of a share: `await room()`, then `submit` at once; its answer comes on the loop, exactly once, unless the
+    pool is closed before. An item whose worker is lost is a failure of that item, and the others are `undone`.
+    """
+
+    @abstractmethod
+    def load(self, chain: Chain) -> int:
+        """Make `chain` known; return the number by which shares name it. FlowError says what cannot be taken there."""
+
+    @abstractmethod
+    async def room(self) -> None:
+        """Wait until a share can be taken, first come, first served; the place is the caller's until `submit`."""
+
+    @abstractmethod
+    def decline(self) -> None:
+        """Give the place back that `room` gave, unused."""
+
+    @abstractmethod
+    def submit(
+        self, chain: int, items: Sequence[Any], positions: Sequence[Any] | None, answer: Callable[[Outcome], None]
+    ) -> None:
+        """Have the items taken through `chain`; `items` is not changed by the caller before the answer."""
+
+    def statistics(self) -> Mapping[str, int]:
+        """Return what is worth telling about the pool, by name: workers that were replaced, say."""
+        return {}
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the workers: those that are at work are broken off, where that is possible. Called exactly once."""

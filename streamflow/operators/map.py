@@ -9,12 +9,13 @@ from typing import Any, Literal
 from streamflow.model.arguments import seconds_of, whole_number
 from streamflow.model.calls import InlineCall
 from streamflow.model.errors import FlowError
-from streamflow.model.interfaces import Operator
+from streamflow.model.interfaces import Executor, Operator
+from streamflow.model.placement import Kind
 from streamflow.model.policies import FAIL, ErrorPolicy, Retry
 from streamflow.operators.callables import is_async, name_of, require_callable
 from streamflow.operators.element import DROPPED, ElementOperator
+from streamflow.operators.placed import placed_operator
 
-Kind = Literal["map", "filter", "tap"]
 Concurrency = int | Literal["auto"]
 _LINES = {"map": "x = f(x)", "filter": "if not f(x): DROP", "tap": "f(x)"}
 
@@ -106,6 +107,7 @@ def apply_operator(
     timeout: float | None,
     resource: Callable[[], Any] | None,
     with_position: bool,
+    on: Executor | None,
 ) -> Operator:
     """Choose the form that `call` and its options need; raise FlowError for what cannot work."""
     require_callable(call, kind)
@@ -115,19 +117,28 @@ def apply_operator(
         timeout = seconds_of(f"{kind}(timeout=...)", timeout)
     if retry is not None and not isinstance(retry, Retry):
         raise FlowError(f"{kind}(retry={retry!r}): expected sf.Retry(attempts=...)")
+    if resource is not None:
+        require_callable(resource, f"{kind}(resource=...)")
+    if on is not None:
+        if concurrency != 1:
+            raise FlowError(
+                f"{kind}({name_of(call)}, concurrency={concurrency}, on={on.label}): the number of workers decides how "
+                f"many items are under way; leave out concurrency="
+            )
+        return placed_operator(
+            kind, call, on, name, errors, with_position, ordered=ordered, retry=retry, timeout=timeout, resource=resource
+        )
     asynchronous = is_async(call)
     if not asynchronous and timeout is not None:
         raise FlowError(
             f"{kind}({name_of(call)}, timeout={timeout}): a plain function cannot be interrupted on the event loop; "
-            f"make it `async def`"
+            f"make it `async def`, or give it another place: on='process'"
         )
     if not asynchronous and concurrency != 1:
         raise FlowError(
             f"{kind}({name_of(call)}, concurrency={concurrency}): a plain function on the event loop runs one item at "
-            f"a time; make it `async def`"
+            f"a time; make it `async def`, or give it another place: on='thread', on='process'"
         )
-    if resource is not None:
-        require_callable(resource, f"{kind}(resource=...)")
     if asynchronous or retry is not None or resource is not None:
         return ConcurrentApply(kind, call, name, errors, with_position, concurrency, ordered, retry, timeout, resource)
     return Apply(kind, call, name, errors, with_position)
