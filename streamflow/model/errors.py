@@ -56,6 +56,14 @@ class ItemCancelled(StreamflowError):
         super().__init__(f"{where}: the function raised CancelledError, and nobody had cancelled the run")
 
 
+class WorkerDied(StreamflowError):
+    """Say that a worker process was lost with an item in its hands: killed, crashed, exited, or out of memory."""
+
+
+class NotTransferable(StreamflowError, TypeError):
+    """Say that an item, a result or an error cannot cross to or from a worker process: hand on plain data."""
+
+
 class TooManyFailures(StreamflowError):
     """Say that a stage, source or sink skipped more failures than its `max_failures` allows."""
 

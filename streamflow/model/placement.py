@@ -66,5 +66,7 @@ class Outcome:
     dropped: Sequence[int] = ()
     failures: list[Failure] = field(default_factory=list)
     undone: Sequence[int] = ()
+    #: Whether what is `undone` is to be given again one by one, because nobody knows which item is to blame.
+    apart: bool = False
     seconds: float = 0.0
     fatal: BaseException | None = None

@@ -218,7 +218,8 @@ class PlacedStage(Stage):
             share.fail(min(again), outcome.fatal)
         left = share.still_missing(sorted(again))
         if left:
-            self._again.append((share, left))
+            pieces = [[index] for index in left] if outcome.apart else [left]
+            self._again.extend((share, piece) for piece in pieces)
         whole = share.whole()
         if whole is not None:
             self._close(share, whole)

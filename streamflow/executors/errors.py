@@ -1,0 +1,48 @@
+"""Errors that cross from a worker process: as themselves where that is possible, with where they were raised."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from contextlib import suppress
+
+from streamflow.model.errors import NotTransferable
+
+
+class InWorker(Exception):
+    """Show, as the cause of an error, its traceback in the worker process where it was raised."""
+
+    def __str__(self) -> str:
+        return f"\n\n{self.args[0]}"
+
+
+def pickled_error(error: BaseException, label: str) -> bytes:
+    """Return `error` for its way to the parent; one that cannot travel is replaced by what says so."""
+    text = "".join(traceback.format_exception(error)).rstrip()
+    with suppress(Exception):
+        pickled = pickle.dumps((error, text))
+        if type(pickle.loads(pickled)[0]) is type(error):
+            return pickled
+    return pickle.dumps((_stand_in(error, label), text))
+
+
+def unpickled_error(pickled: bytes) -> BaseException:
+    """Return the error that `pickled_error` has packed, with its traceback in the worker as its cause."""
+    try:
+        error, text = pickle.loads(pickled)
+    except Exception as problem:  # the worker could, this process cannot: its class is not to be found here
+        return NotTransferable(f"an error was raised in a worker process that cannot be read here: {problem}")
+    error.__cause__ = InWorker(text)
+    found: BaseException = error
+    return found
+
+
+def _stand_in(error: BaseException, label: str) -> NotTransferable:
+    try:
+        said = str(error)
+    except Exception:
+        said = "its __str__ raises"
+    kind = type(error)
+    return NotTransferable(
+        f"{label}: the function raised {kind.__module__}.{kind.__qualname__}({said}), an error that cannot be pickled"
+    )

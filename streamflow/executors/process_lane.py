@@ -1,0 +1,321 @@
+"""One worker's place in a pool: the shares that it has, the conversation with it, and what its death has cost."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import pickle
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from streamflow.executors.errors import unpickled_error
+from streamflow.executors.performing import ITEM, SINCE, STEP
+from streamflow.executors.processes import GRACE, Kept
+from streamflow.executors.wire import Content, Message, Reference
+from streamflow.executors.worker import ANSWERING, CURSOR_FIELDS, SHARE
+from streamflow.executors.worker_process import WorkerProcess
+from streamflow.memory.packing import Packed, unpack
+from streamflow.model.errors import ItemTimeout, NotTransferable, WorkerDied
+from streamflow.model.placement import Failure, Outcome
+
+if TYPE_CHECKING:
+    from streamflow.executors.process_pool import ProcessPool
+
+#: Shares that are with a worker: one at work, one that is there when it ends.
+DEPTH = 2
+#: The part of a worker's arena that results may keep occupied; beyond, they are copied out.
+MOST_LENT = 0.5
+
+
+class Share:
+    """Be one share: what was asked, and what of it travels."""
+
+    __slots__ = ("answer", "chain", "items", "number", "parts", "positions")
+
+    def __init__(
+        self,
+        number: int,
+        chain: int,
+        items: Sequence[Any],
+        positions: Sequence[Any] | None,
+        answer: Callable[[Outcome], None],
+    ) -> None:
+        self.number = number
+        self.chain = chain
+        self.items = items
+        self.positions = positions
+        self.answer = answer
+        self.parts = Packed(b"", [])
+
+
+class Lane:
+    """Talk with one worker, on the pool's loop."""
+
+    def __init__(self, pool: ProcessPool, worker: WorkerProcess) -> None:
+        self.pool = pool
+        self.worker = worker
+        #: What it has, by number, in order.
+        self.shares: dict[int, Share] = {}
+        self.retired = False
+        self._attached = self._writing = self._ended = False
+        self._told = 0
+        self._items_done = 0
+        #: The share and item that were to be broken off, and the cursor as it stood at the end.
+        self._overdue: tuple[int, int] | None = None
+        self._last_cursor: Sequence[int] = (0,) * CURSOR_FIELDS
+        self._answers: dict[str, Callable[..., None]] = {
+            "ready": self._ready,
+            "outcome": self._outcome,
+            "need": self._need,
+            "full": self._full,
+            "ended": pool.resources_left,
+        }
+
+    # -- its life -------------------------------------------------------------------------------------------------
+
+    def started(self, starting: asyncio.Future[WorkerProcess]) -> None:
+        """Begin the conversation; if there is no process, there is none to be had."""
+        if starting.cancelled() or self.pool.closed:
+            return
+        error = starting.exception()
+        if error is not None:
+            self._ended = True
+            self.pool.give_up(error)
+        else:
+            self.attach()
+
+    def attach(self) -> None:
+        """Listen to the worker."""
+        self._attached = True
+        self.pool.loop.add_reader(self.worker.pipe.fileno(), self._readable)
+        self.tell_chains()
+        self.pool.place_waiting()
+
+    def _detach(self) -> None:
+        if self._attached:
+            self._attached = False
+            self.pool.loop.remove_reader(self.worker.pipe.fileno())
+            if self._writing:
+                self.pool.loop.remove_writer(self.worker.pipe.fileno())
+
+    def retire(self) -> None:
+        """Take no more shares, and end after those that are here."""
+        self.retired = True
+        if not self.shares:
+            self._send(("end",))
+
+    def leave(self, kept: Kept | None) -> bool:
+        """Say good-bye on the loop; return whether `farewell` is to follow on a thread."""
+        self._detach()
+        if self._ended:
+            return False
+        if self.worker.ready and not self.shares:
+            self.worker.send(("end",) if kept is None or self.retired else ("forget",))
+        else:
+            self.worker.kill()
+        return True
+
+    def farewell(self, kept: Kept | None) -> bytes | None:
+        """Wait for the worker's end, or keep it for the next run; on a thread. Return what leaving resources raised."""
+        worker = self.worker
+        if worker.process is None:
+            return None
+        if not worker.ready or self.shares:
+            worker.kill()  # again: it may have been started only after that
+            worker.wait(0)
+            return None
+        keeping = kept is not None and not self.retired
+        said = worker.converse("forgotten" if keeping else "ended", GRACE)
+        error: bytes | None = said[1] if said is not None else None
+        if not (keeping and kept is not None and said is not None and not kept.put([worker])):
+            worker.wait(GRACE if said is not None else 0)
+        return error
+
+    # -- the conversation -----------------------------------------------------------------------------------------
+
+    def tell_chains(self) -> None:
+        """Send the chains that the worker does not know yet."""
+        while self._attached and self._told < len(self.pool.pickled):
+            self._send(("chain", self._told, self.pool.pickled[self._told]))
+            self._told += 1
+
+    def take(self, share: Share) -> bool:
+        """Send a share, if there is room for it in the worker's memory."""
+        if not self._attached or self.retired:
+            return False
+        content = self._content(share)
+        if content is None:
+            return False
+        self.shares[share.number] = share
+        share.parts = Packed(b"", [])
+        self._send(("share", share.number, share.chain, content, self.worker.take_freed()))
+        return True
+
+    def _content(self, share: Share) -> Content | None:
+        try:
+            # Where nothing is under way, nothing would ever make room: then a share passes whatever the bound is.
+            return self.worker.place(share.parts, len(share.items), beyond=not self.shares)
+        except OSError:
+            # The system has no room for shared memory: the share goes through the pipe.
+            return pickle.dumps([list(share.items), share.positions], protocol=5), [], len(share.items)
+
+    def _send(self, message: Message) -> None:
+        if not self.worker.send(message) and not self._writing:
+            self._writing = True
+            self.pool.loop.add_writer(self.worker.pipe.fileno(), self._writable)
+
+    def _writable(self) -> None:
+        if self.worker.flush():
+            self._writing = False
+            self.pool.loop.remove_writer(self.worker.pipe.fileno())
+
+    def _readable(self) -> None:
+        messages = self.worker.read()
+        if messages is None:
+            self._end()
+            return
+        for kind, *rest in messages:
+            self._answers[kind](*rest)
+
+    def _ready(self) -> None:
+        self.worker.ready = True
+
+    def _outcome(
+        self, number: int, content: Content, report: dict[str, Any], frees: list[int]
+    ) -> None:
+        for offset in frees:
+            self.worker.inbox.give_back(offset)
+        share = self.shares.pop(number)
+        self.pool.answer(share, self._read_outcome(share, content, report))
+        self._items_done += len(share.items) - len(report["undone"])
+        limit = self.pool.executor.recycle_after
+        if self.retired:
+            self.retire()
+        elif limit is not None and self._items_done >= limit:
+            self.pool.recycle(self)
+        self.pool.place_waiting()
+
+    def _need(self, name: str) -> None:
+        value = getattr(sys.modules.get("__main__"), name, None)
+        try:
+            pickled = cloudpickle.dumps(value, protocol=5) if value is not None else None
+        except Exception:
+            pickled = None  # the worker says what it cannot find
+        self._send(("main", name, pickled))
+
+    def _full(self) -> None:
+        freed = self.worker.take_freed()
+        self._send(("room", freed, not freed))
+
+    # -- what comes back ------------------------------------------------------------------------------------------
+
+    def _read_outcome(self, share: Share, content: Content, report: dict[str, Any]) -> Outcome:
+        failures = [Failure(index, step, unpickled_error(error)) for index, step, error in report["failures"]]
+        fatal = report["fatal"]
+        outcome = Outcome(
+            kept=report["kept"],
+            dropped=report["dropped"],
+            failures=failures,
+            undone=report["undone"],
+            apart=report["apart"],
+            seconds=report["seconds"],
+            fatal=None if fatal is None else unpickled_error(fatal),
+        )
+        try:
+            outcome.values = self._values(content)
+        except Exception as error:
+            if len(share.items) > 1:
+                return Outcome(kept=(), undone=range(len(share.items)), apart=True)
+            label = self.pool.chains[share.chain].label
+            message = f"{label}: the result cannot be read here: {type(error).__name__}: {error}"
+            return Outcome(kept=(), failures=[Failure(0, 0, NotTransferable(message))])
+        return outcome
+
+    def _values(self, content: Content) -> list[Any]:
+        payload, buffers, _ = content
+        worker = self.worker
+        lent = worker.outbox.held + sum(length for _, length, _ in buffers)
+        as_views = self.pool.executor.views and lent <= MOST_LENT * self.pool.executor.arena
+        views = [self._lent(*buffer) if as_views else self._copied(*buffer) for buffer in buffers]
+        values: list[Any] = unpack(payload if isinstance(payload, bytes) else self._copied(*payload), views)
+        return values
+
+    def _lent(self, offset: int, length: int, readonly: bool) -> memoryview:
+        return self.worker.outbox.lend(offset, length, readonly, self.worker.freed.append)
+
+    def _copied(self, offset: int, length: int, readonly: bool) -> memoryview:
+        copy = memoryview(bytearray(self.worker.outbox.segment.view(offset, length)))
+        self.worker.freed.append(offset)
+        return copy.toreadonly() if readonly else copy
+
+    # -- time, and death ------------------------------------------------------------------------------------------
+
+    def _at_work(self) -> tuple[int, int, int]:
+        """Return share, item and since when; item before time, as it is written the other way round."""
+        cursor = self.worker.cursor
+        number, item = cursor[SHARE], cursor[ITEM]
+        return number, item, cursor[SINCE]
+
+    def seconds_left(self) -> float:
+        """Return how long the call under way may still take; endless if there is none, or it has no timeout."""
+        if self._ended or not self._attached:
+            return math.inf
+        number, item, since = self._at_work()
+        share = self.shares.get(number)
+        limit = self.pool.chains[share.chain].timeout if share is not None else None
+        if limit is None or item == ANSWERING or not since:
+            return math.inf
+        return limit - (time.monotonic_ns() - since) / 1e9
+
+    def kill_overdue(self) -> None:
+        """Break off the call that has taken too long, if it is still the same."""
+        number, item, _ = self._at_work()
+        if self.seconds_left() <= 0 and self._at_work()[:2] == (number, item):
+            self._overdue = number, item
+            self.worker.kill()
+
+    def notice_death(self) -> None:
+        """See to a worker that has ended although its pipe is open: a child of its own may hold that."""
+        if self._attached and not self.worker.alive:
+            self._end()
+
+    def _end(self) -> None:
+        """Let go of a worker whose pipe has ended, and learn how it ended itself."""
+        if self._ended:
+            return
+        self._ended = True
+        self._last_cursor = tuple(self.worker.cursor)
+        self._detach()
+        self.pool.reap(self)
+
+    def post_mortem(self, how: str) -> list[tuple[Share, Outcome]]:
+        """Return what became of the shares that were here: the item at work has failed, the rest is given again."""
+        shares, self.shares = self.shares, {}
+        return [(share, self._remains(share, how)) for share in shares.values()]
+
+    def _remains(self, share: Share, how: str) -> Outcome:
+        cursor, count = self._last_cursor, len(share.items)
+        if cursor[SHARE] != share.number:
+            return Outcome(kept=(), undone=range(count))
+        if self._overdue is not None and self._overdue != (share.number, cursor[ITEM]):
+            return Outcome(kept=(), undone=range(count))  # it was killed for an item that had just come through
+        if cursor[ITEM] == ANSWERING and count > 1:
+            return Outcome(kept=(), undone=range(count), apart=True)
+        index = 0 if cursor[ITEM] == ANSWERING else cursor[ITEM]
+        error = self._obituary(share, index, cursor[STEP], how)
+        undone = [other for other in range(count) if other != index]
+        return Outcome(kept=(), failures=[Failure(index, cursor[STEP], error)], undone=undone)
+
+    def _obituary(self, share: Share, index: int, step: int, how: str) -> Exception:
+        chain = self.pool.chains[share.chain]
+        label = chain.steps[step].label
+        if self._overdue is not None:
+            return ItemTimeout(f"{label}: one attempt took longer than timeout={chain.timeout:g} s, so its worker was killed")
+        return WorkerDied(f"{label}: its worker process {how} while it had this item")
+
+    def __repr__(self) -> str:
+        return f"<Lane of {self.worker!r}: {len(self.shares)} shares>"

@@ -1,0 +1,259 @@
+"""The live pool of worker processes: who gets which share, who has died and what that costs, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import cloudpickle
+
+from streamflow.executors.errors import unpickled_error
+from streamflow.executors.process_lane import DEPTH, Lane, Share
+from streamflow.executors.processes import GRACE, Kept, Processes
+from streamflow.executors.tickets import Tickets
+from streamflow.executors.wire import packed
+from streamflow.executors.worker_process import WorkerProcess
+from streamflow.files.threads import FileThread
+from streamflow.model.errors import FlowError, NotTransferable
+from streamflow.model.interfaces import Pool
+from streamflow.model.placement import Chain, Failure, Outcome
+
+#: Deaths in a row without any item to blame, after which no more workers are started.
+MAX_UNEXPLAINED = 3
+#: Seconds between two looks at the workers, and until the first spare one is started.
+LOOK_EVERY = 0.25
+
+
+class ProcessPool(Pool):
+    """Hold `count` workers and a spare one, and give each share to the worker that has the fewest."""
+
+    def __init__(self, executor: Processes, kept: Kept | None) -> None:
+        self.executor = executor
+        self.loop = asyncio.get_running_loop()
+        self.chains: list[Chain] = []
+        self.pickled: list[bytes] = []
+        self._kept = kept
+        self._tickets = Tickets(DEPTH * executor.workers)
+        self._thread = FileThread(executor.label, grace=2 * GRACE)
+        self._lanes: list[Lane] = []
+        self._spare: Lane | None = None
+        self._retiring: set[Lane] = set()
+        self._waiting: deque[Share] = deque()
+        self._serial = 0
+        self._unexplained = 0
+        self._counts = {"died": 0, "timed out": 0, "recycled": 0, "started": 0}
+        self._timer: asyncio.TimerHandle | None = None
+        self.closed = False
+        self._error: BaseException | None = None
+
+    def begin(self) -> None:
+        """Start the workers, or take those that were kept."""
+        for worker in self._kept.take() if self._kept is not None else []:
+            if worker.alive and len(self._lanes) < self.executor.workers:
+                self._lanes.append(Lane(self, worker))
+                self._lanes[-1].attach()
+            else:
+                worker.kill()
+                self._thread.submit(worker.wait, GRACE)
+        while len(self._lanes) < self.executor.workers:
+            self._lanes.append(self._new_lane())
+        self._look_later(LOOK_EVERY)
+
+    # -- what the stages ask --------------------------------------------------------------------------------------
+
+    def load(self, chain: Chain) -> int:
+        """Pickle the functions by value where they have no module, and send them to every worker once."""
+        if chain.timeout is None and self.executor.timeout is not None:
+            chain = Chain(chain.steps, self.executor.timeout)
+        try:
+            pickled = cloudpickle.dumps(chain, protocol=5)
+        except Exception as error:
+            raise FlowError(
+                f"{chain.label}: it cannot be sent to a worker process: {type(error).__name__}: {error}. What a "
+                f"function refers to goes with it: open files, locks and connections cannot; give them by resource="
+            ) from error
+        self.chains.append(chain)
+        self.pickled.append(pickled)
+        for lane in self._all():
+            lane.tell_chains()
+        return len(self.chains) - 1
+
+    async def room(self) -> None:
+        """Wait for one of two places a worker."""
+        await self._tickets.wait()
+
+    def decline(self) -> None:
+        """Give the place back."""
+        self._tickets.give_back()
+
+    def submit(
+        self, chain: int, items: Sequence[Any], positions: Sequence[Any] | None, answer: Callable[[Outcome], None]
+    ) -> None:
+        """Give the share to a worker, as soon as one can take it."""
+        self._serial += 1
+        share = Share(self._serial, chain, items, positions, answer)
+        try:
+            share.parts = packed([list(items), positions])
+        except Exception:
+            self.loop.call_soon(self._refuse_unpicklable, share)
+            return
+        self._waiting.append(share)
+        self.place_waiting()
+        timeout = self.chains[chain].timeout
+        if timeout is not None:
+            self._look_later(min(LOOK_EVERY, timeout))
+
+    def statistics(self) -> Mapping[str, int]:
+        """Return how many workers were started, died, timed out and were recycled."""
+        return dict(self._counts)
+
+    async def close(self) -> None:
+        """End idle workers in peace, or keep them; kill those that are at work."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        endings = [self._thread.submit(lane.farewell, self._kept) for lane in self._all() if lane.leave(self._kept)]
+        results = await asyncio.gather(*endings, return_exceptions=True)
+        await self._thread.close()
+        self._lanes.clear()
+        self._retiring.clear()
+        self._spare = None
+        for result in results:
+            if isinstance(result, bytes):
+                raise unpickled_error(result)
+            if isinstance(result, BaseException):
+                raise result
+
+    # -- shares ---------------------------------------------------------------------------------------------------
+
+    def place_waiting(self) -> None:
+        """Give what waits to the workers that have room for it, in order."""
+        while self._waiting and not self.closed:
+            share = self._waiting[0]
+            if self._error is not None:
+                self._waiting.popleft()
+                self.answer(share, Outcome(undone=range(len(share.items)), fatal=self._error))
+                continue
+            lane = min(self._lanes, key=lambda lane: len(lane.shares), default=None)
+            if lane is None or len(lane.shares) >= DEPTH or not lane.take(share):
+                return  # what a worker answers brings this on again
+            self._waiting.popleft()
+
+    def _refuse_unpicklable(self, share: Share) -> None:
+        """Answer for a share that cannot be pickled: the items that are to blame fail, the others are given again."""
+        failures: list[Failure] = []
+        label = self.chains[share.chain].steps[0].label
+        for index, item in enumerate(share.items):
+            try:
+                packed([item])
+            except Exception as error:
+                message = (
+                    f"{label}: the item, a {type(item).__name__}, cannot be sent to a worker process: "
+                    f"{type(error).__name__}: {error}"
+                )
+                failures.append(Failure(index, 0, NotTransferable(message)))
+        failed = {failure.index for failure in failures}
+        undone = [index for index in range(len(share.items)) if index not in failed]
+        self.answer(share, Outcome(kept=(), failures=failures, undone=undone, apart=not failed))
+
+    def answer(self, share: Share, outcome: Outcome) -> None:
+        """Hand an outcome to who waits for it."""
+        if self.closed:
+            return
+        self._tickets.give_back()
+        share.answer(outcome)
+
+    # -- workers --------------------------------------------------------------------------------------------------
+
+    def _all(self) -> list[Lane]:
+        return [*self._lanes, *self._retiring, *([self._spare] if self._spare is not None else [])]
+
+    def _new_lane(self) -> Lane:
+        executor = self.executor
+        worker = WorkerProcess(arena=executor.arena, memory=executor.memory, environment={})
+        lane = Lane(self, worker)
+        self._counts["started"] += 1
+        starting = self._thread.submit(worker.start)
+        starting.add_done_callback(lane.started)
+        return lane
+
+    def replace(self, lane: Lane) -> None:
+        """Put the spare worker, or a new one, in the place of `lane`."""
+        if self.closed or self._error is not None:
+            return
+        if lane is self._spare:
+            self._spare = None
+            return
+        new, self._spare = self._spare or self._new_lane(), None
+        self._lanes[self._lanes.index(lane)] = new
+        self._look_later(LOOK_EVERY)
+        self.place_waiting()
+
+    def reap(self, lane: Lane) -> None:
+        """Learn how a worker has ended whose pipe has."""
+        ending = self._thread.submit(lane.worker.wait, GRACE)
+        ending.add_done_callback(lambda ended: self._lost(lane, ended.result()))
+
+    def resources_left(self, error: bytes | None) -> None:
+        """Keep what leaving the resources of a recycled worker has raised."""
+        if error is not None:
+            self.give_up(unpickled_error(error))
+
+    def _lost(self, lane: Lane, how: str) -> None:
+        """Settle what a worker had that is no more: the item at work has failed, everything else is given again."""
+        self._retiring.discard(lane)
+        if self.closed:
+            return
+        if not lane.retired:
+            self._counts["died"] += 1
+            self._unexplained = 0 if lane.worker.ready else self._unexplained + 1
+        for share, outcome in lane.post_mortem(how):
+            self.answer(share, outcome)
+        if self._unexplained >= MAX_UNEXPLAINED:
+            self.give_up(
+                FlowError(
+                    f"{self.executor.label}: worker processes end before they begin; the last one {how}. What it has "
+                    f"printed to stderr tells more"
+                )
+            )
+        elif lane in self._lanes or lane is self._spare:
+            self.replace(lane)
+
+    def give_up(self, error: BaseException) -> None:
+        """Fail what waits, and all that comes: no worker can be had."""
+        self._error = error
+        self.place_waiting()
+
+    def recycle(self, lane: Lane) -> None:
+        """Let a worker that has done its part end, and put another in its place."""
+        self._counts["recycled"] += 1
+        self.replace(lane)
+        self._retiring.add(lane)
+        lane.retire()
+
+    # -- looking after them ---------------------------------------------------------------------------------------
+
+    def _look_later(self, seconds: float) -> None:
+        due = self.loop.time() + seconds
+        if self.closed or (self._timer is not None and self._timer.when() <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        """Kill what has taken too long, notice who died without a word, keep a spare one warm."""
+        self._timer = None
+        soonest = LOOK_EVERY
+        for lane in list(self._lanes):
+            left = lane.seconds_left()
+            if left <= 0:
+                self._counts["timed out"] += 1
+                lane.kill_overdue()
+            soonest = min(soonest, left)
+            lane.notice_death()
+        if self._spare is None and self._error is None and all(lane.worker.ready for lane in self._lanes):
+            self._spare = self._new_lane()
+        self._look_later(max(0.001, soonest))

@@ -1,0 +1,71 @@
+"""What travels over the pipe between a pool and one of its worker processes: small framed messages, no bulk.
+
+To the worker:
+    ("chain", key, payload)                              a chain of functions, by cloudpickle
+    ("share", number, key, content, frees)               items to be done
+    ("main", name, payload)                              the answer to "need"
+    ("room", frees, beyond)                              the answer to "full"; blocks that nobody refers to any more
+    ("forget",)                                          drop the chains: another run will bring its own
+    ("end",)                                             leave the resources and exit
+From the worker:
+    ("ready",)
+    ("outcome", number, content, report, frees)          `report`: what an `Outcome` holds beside its values
+    ("need", name)                                       a name of the parent's `__main__`, by value
+    ("full",)                                            its arena is exhausted
+    ("forgotten", error), ("ended", error)               what leaving the resources raised, or None
+
+`content` is a pickle with its large buffers left out: (payload, buffers, number of items), where a buffer is (offset,
+length, readonly) in the arena of who sends it, and the payload bytes or such a reference itself.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+from streamflow.memory.packing import Packed, pack
+
+Message = tuple[Any, ...]
+#: A buffer in the sender's arena: offset, length, whether it may not be written to.
+Reference = tuple[int, int, bool]
+Content = tuple["bytes | Reference", list[Reference], int]
+#: Bytes of a pickle from which on it travels through the arena too, so that no message fills a pipe.
+INLINE: Final = 16 << 10
+_LENGTH: Final = struct.Struct("=I")
+
+
+def frame(message: Message) -> bytes:
+    """Return `message` as it travels."""
+    body = pickle.dumps(message, protocol=5)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Frames:
+    """Cut what arrives into messages."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Yield the messages that are whole now."""
+        rest = self._rest
+        rest += data
+        while len(rest) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(rest)[0]
+            if len(rest) < end:
+                return
+            message = pickle.loads(bytes(rest[_LENGTH.size : end]))
+            del rest[:end]
+            yield message
+
+
+def packed(values: list[Any]) -> Packed:
+    """Take values apart for their way to the other side; raise what pickling raises."""
+    try:
+        return pack(values)
+    except Exception:
+        import cloudpickle  # for what has no name to be found by: lambdas, classes defined in functions
+
+        return pack(values, pickler=cloudpickle.Pickler)
