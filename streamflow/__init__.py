@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from streamflow import sinks, sources, testing
     from streamflow.engine.current import position
     from streamflow.engine.runner import Run
+    from streamflow.executors.joblib import joblib
+    from streamflow.executors.processes import processes
+    from streamflow.executors.threads import threads
     from streamflow.flows.flow import Flow, flow
     from streamflow.flows.joins import concat, merge, zip
     from streamflow.flows.resolve import dead_letter
@@ -29,10 +32,12 @@ if TYPE_CHECKING:
         ItemTimeout,
         NoForm,
         NoResult,
+        NotTransferable,
         RecordError,
         RunCancelled,
         StreamflowError,
         TooManyFailures,
+        WorkerDied,
     )
     from streamflow.model.failures import DeadLetter
     from streamflow.model.policies import Retry
@@ -51,6 +56,9 @@ _HOMES = {
     "inbox": "flows.starts",
     "ticks": "flows.starts",
     "dead_letter": "flows.resolve",
+    "threads": "executors.threads",
+    "processes": "executors.processes",
+    "joblib": "executors.joblib",
     "position": "engine.current",
     "Run": "engine.runner",
     "RunReport": "metrics.report",
@@ -71,6 +79,8 @@ _HOMES = {
     "RecordError": "model.errors",
     "RunCancelled": "model.errors",
     "TooManyFailures": "model.errors",
+    "NotTransferable": "model.errors",
+    "WorkerDied": "model.errors",
 }
 _ROOMS = ("sources", "sinks", "testing")
 
@@ -87,6 +97,7 @@ __all__ = [
     "ItemTimeout",
     "NoForm",
     "NoResult",
+    "NotTransferable",
     "Position",
     "RecordError",
     "Retry",
@@ -96,16 +107,20 @@ __all__ = [
     "Runnable",
     "StreamflowError",
     "TooManyFailures",
+    "WorkerDied",
     "__version__",
     "concat",
     "dead_letter",
     "flow",
     "inbox",
+    "joblib",
     "merge",
     "position",
+    "processes",
     "sinks",
     "sources",
     "testing",
+    "threads",
     "ticks",
     "together",
     "zip",

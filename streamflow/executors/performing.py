@@ -105,7 +105,9 @@ def _bound(step: Step, resources: ExitStack) -> Callable[..., Any]:
     if not hasattr(manager, "__enter__"):
         if inspect.iscoroutine(manager):
             manager.close()
-        hint = "an async one cannot be entered in a worker" if hasattr(manager, "__aenter__") else "wrap it with closing"
+        hint = (
+            "an async one cannot be entered in a worker" if hasattr(manager, "__aenter__") else "wrap it with closing"
+        )
         raise FlowError(f"{step.label}: resource= gave {type(manager).__name__}, which is no context manager; {hint}")
     resource = resources.enter_context(manager)
     function = step.function
@@ -119,4 +121,6 @@ def _as_failure(error: BaseException, step: Step) -> BaseException:
     if type(error).__name__ == "CancelledError":
         return error  # asyncio's own, which the engine has words for
     said = f"({error})" if str(error) else ""
-    return RuntimeError(f"{step.label}: the function raised {type(error).__name__}{said}, which does not end its worker")
+    return RuntimeError(
+        f"{step.label}: the function raised {type(error).__name__}{said}, which does not end its worker"
+    )

@@ -8,22 +8,20 @@ import pickle
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import cloudpickle
 
 from streamflow.executors.errors import unpickled_error
+from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.performing import ITEM, SINCE, STEP
-from streamflow.executors.processes import GRACE, Kept
-from streamflow.executors.wire import Content, Message, Reference
+from streamflow.executors.process_settings import ProcessSettings
+from streamflow.executors.wire import Content, Message
 from streamflow.executors.worker import ANSWERING, CURSOR_FIELDS, SHARE
 from streamflow.executors.worker_process import WorkerProcess
 from streamflow.memory.packing import Packed, unpack
 from streamflow.model.errors import ItemTimeout, NotTransferable, WorkerDied
-from streamflow.model.placement import Failure, Outcome
-
-if TYPE_CHECKING:
-    from streamflow.executors.process_pool import ProcessPool
+from streamflow.model.placement import Chain, Failure, Outcome
 
 #: Shares that are with a worker: one at work, one that is there when it ends.
 DEPTH = 2
@@ -52,10 +50,38 @@ class Share:
         self.parts = Packed(b"", [])
 
 
+class Crew(Protocol):
+    """Be what a lane tells of its worker: the pool."""
+
+    loop: asyncio.AbstractEventLoop
+    executor: ProcessSettings
+    chains: list[Chain]
+    pickled: list[bytes]
+    closed: bool
+
+    def answer(self, share: Share, outcome: Outcome) -> None:
+        """Take what came of a share."""
+
+    def place_waiting(self) -> None:
+        """Look whether there is room for a share that waits."""
+
+    def recycle(self, lane: Lane) -> None:
+        """Take note that a worker has done its part."""
+
+    def reap(self, lane: Lane) -> None:
+        """Take note that a worker's pipe has ended."""
+
+    def resources_left(self, error: bytes | None) -> None:
+        """Take note that a worker has left its resources, perhaps with an error."""
+
+    def give_up(self, error: BaseException) -> None:
+        """Take note that a worker cannot be started."""
+
+
 class Lane:
     """Talk with one worker, on the pool's loop."""
 
-    def __init__(self, pool: ProcessPool, worker: WorkerProcess) -> None:
+    def __init__(self, pool: Crew, worker: WorkerProcess) -> None:
         self.pool = pool
         self.worker = worker
         #: What it has, by number, in order.
@@ -184,9 +210,7 @@ class Lane:
     def _ready(self) -> None:
         self.worker.ready = True
 
-    def _outcome(
-        self, number: int, content: Content, report: dict[str, Any], frees: list[int]
-    ) -> None:
+    def _outcome(self, number: int, content: Content, report: dict[str, Any], frees: list[int]) -> None:
         for offset in frees:
             self.worker.inbox.give_back(offset)
         share = self.shares.pop(number)
@@ -314,7 +338,9 @@ class Lane:
         chain = self.pool.chains[share.chain]
         label = chain.steps[step].label
         if self._overdue is not None:
-            return ItemTimeout(f"{label}: one attempt took longer than timeout={chain.timeout:g} s, so its worker was killed")
+            return ItemTimeout(
+                f"{label}: one attempt took longer than timeout={chain.timeout:g} s, so its worker was killed"
+            )
         return WorkerDied(f"{label}: its worker process {how} while it had this item")
 
     def __repr__(self) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import cloudpickle
 
 from streamflow.executors.errors import unpickled_error
+from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.process_lane import DEPTH, Lane, Share
-from streamflow.executors.processes import GRACE, Kept, Processes
+from streamflow.executors.process_settings import ProcessSettings
 from streamflow.executors.tickets import Tickets
 from streamflow.executors.wire import packed
 from streamflow.executors.worker_process import WorkerProcess
@@ -29,7 +30,7 @@ LOOK_EVERY = 0.25
 class ProcessPool(Pool):
     """Hold `count` workers and a spare one, and give each share to the worker that has the fewest."""
 
-    def __init__(self, executor: Processes, kept: Kept | None) -> None:
+    def __init__(self, executor: ProcessSettings, kept: Kept | None) -> None:
         self.executor = executor
         self.loop = asyncio.get_running_loop()
         self.chains: list[Chain] = []

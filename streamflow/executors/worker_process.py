@@ -11,7 +11,6 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Any
 
 from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame
 from streamflow.executors.worker import CURSOR_FIELDS
@@ -56,7 +55,9 @@ class WorkerProcess:
     def start(self) -> WorkerProcess:
         """Start the interpreter; FlowError says why there is none."""
         if not sys.executable:
-            raise FlowError("processes(n): this Python does not know its own executable (embedded?), and cannot start it")
+            raise FlowError(
+                "processes(n): this Python does not know its own executable (embedded?), and cannot start it"
+            )
         inherited = {
             "pipe": self._far.fileno(),
             "life": self._life_far,

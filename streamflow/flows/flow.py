@@ -104,9 +104,10 @@ class Flow(Generic[T]):
         """Replace each item by `function(item)`; an async function is awaited, `concurrency` items at once.
 
         `on` says where a plain function runs: `"loop"`, `"thread"`, `"process"`, `"joblib"` (with a worker for each
-        core), or `sf.threads(n)`, `sf.processes(n)`, `sf.joblib(...)`. `timeout` is in seconds per attempt. `resource` opens a context manager once a run, elsewhere once a
-        worker; its value is the second argument. With `with_position` the item's position is the last argument. Results keep the order of the input
-        unless `ordered=False`.
+        core), or `sf.threads(n)`, `sf.processes(n)`, `sf.joblib(...)`. `timeout` is in seconds per attempt. `resource`
+        opens a context manager once a run, elsewhere once a worker; its value is the second argument. With
+        `with_position` the item's position is the last argument. Results keep the order of the input unless
+        `ordered=False`.
 
         >>> import streamflow as sf
         >>> list(sf.flow(list("abc")).map(str.upper))

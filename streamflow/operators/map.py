@@ -126,7 +126,16 @@ def apply_operator(
                 f"many items are under way; leave out concurrency="
             )
         return placed_operator(
-            kind, call, on, name, errors, with_position, ordered=ordered, retry=retry, timeout=timeout, resource=resource
+            kind,
+            call,
+            on,
+            name,
+            errors,
+            with_position,
+            ordered=ordered,
+            retry=retry,
+            timeout=timeout,
+            resource=resource,
         )
     asynchronous = is_async(call)
     if not asynchronous and timeout is not None:

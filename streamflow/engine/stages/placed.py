@@ -274,6 +274,7 @@ class PlacedStage(Stage):
                 await self._emitter
                 self._emitter = None
             shares, signal = order.leave(SHARES_PER_WORKER)
+            value: list[Any] | Broken | None
             for count, value in shares:
                 self._left += count
                 self._shares_left += 1
@@ -286,7 +287,8 @@ class PlacedStage(Stage):
                 await self.pass_on(signal)
                 _wake(self._reader)  # it may go on behind a fence
             _wake(self._dispatcher)
-            shares = value = None  # nothing that has left is held while the next one is waited for
+            del shares  # nothing that has left is held while the next one is waited for
+            value = None
 
     async def _hand_on(self, out: list[Any]) -> None:
         if self.failures.letters:

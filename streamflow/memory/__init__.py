@@ -1,0 +1,1 @@
+"""Memory that is bounded, handed out again and shared between processes."""
