@@ -14,7 +14,7 @@ import cloudpickle
 
 from streamflow.executors.errors import unpickled_error
 from streamflow.executors.kept import GRACE, Kept
-from streamflow.executors.performing import ITEM, SINCE, STEP
+from streamflow.executors.performing import ITEM, SINCE, STEP, STOP
 from streamflow.executors.process_settings import ProcessSettings
 from streamflow.executors.wire import Content, Message
 from streamflow.executors.worker import ANSWERING, CURSOR_FIELDS, SHARE
@@ -25,6 +25,8 @@ from streamflow.model.placement import Chain, Failure, Outcome
 
 #: Shares that are with a worker: one at work, one that is there when it ends.
 DEPTH = 2
+#: Seconds that a worker is given at the end to come back from its call, before it is killed.
+GRACE_AT_WORK = 0.25
 #: The part of a worker's arena that results may keep occupied; beyond, they are copied out.
 MOST_LENT = 0.5
 
@@ -139,10 +141,9 @@ class Lane:
         self._detach()
         if self._ended:
             return False
-        if self.worker.ready and not self.shares:
+        self.worker.cursor[STOP] = 1
+        if self.worker.ready:
             self.worker.send(("end",) if kept is None or self.retired else ("forget",))
-        else:
-            self.worker.kill()
         return True
 
     def farewell(self, kept: Kept | None) -> bytes | None:
@@ -150,15 +151,15 @@ class Lane:
         worker = self.worker
         if worker.process is None:
             return None
-        if not worker.ready or self.shares:
-            worker.kill()  # again: it may have been started only after that
-            worker.wait(0)
-            return None
         keeping = kept is not None and not self.retired
-        said = worker.converse("forgotten" if keeping else "ended", GRACE)
+        grace = (GRACE_AT_WORK if self.shares else GRACE) if worker.ready else 0.0
+        said = worker.converse("forgotten" if keeping else "ended", grace)
         error: bytes | None = said[1] if said is not None else None
-        if not (keeping and kept is not None and said is not None and not kept.put([worker])):
-            worker.wait(GRACE if said is not None else 0)
+        if keeping and kept is not None and said is not None:
+            worker.cursor[STOP] = 0
+            if not kept.put([worker]):
+                return error
+        worker.wait(GRACE if said is not None else 0.0)
         return error
 
     # -- the conversation -----------------------------------------------------------------------------------------

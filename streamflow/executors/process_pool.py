@@ -23,8 +23,10 @@ from streamflow.model.placement import Chain, Failure, Outcome
 
 #: Deaths in a row without any item to blame, after which no more workers are started.
 MAX_UNEXPLAINED = 3
-#: Seconds between two looks at the workers, and until the first spare one is started.
+#: Seconds between two looks at the workers.
 LOOK_EVERY = 0.25
+#: Seconds until the first spare worker is started: until then it would only slow the others down.
+SPARE_AFTER = 1.0
 
 
 class ProcessPool(Pool):
@@ -46,6 +48,7 @@ class ProcessPool(Pool):
         self._unexplained = 0
         self._counts = {"died": 0, "timed out": 0, "recycled": 0, "started": 0}
         self._timer: asyncio.TimerHandle | None = None
+        self._began = self.loop.time()
         self.closed = False
         self._error: BaseException | None = None
 
@@ -255,6 +258,7 @@ class ProcessPool(Pool):
                 lane.kill_overdue()
             soonest = min(soonest, left)
             lane.notice_death()
-        if self._spare is None and self._error is None and all(lane.worker.ready for lane in self._lanes):
+        ready = self._error is None and all(lane.worker.ready for lane in self._lanes)
+        if self._spare is None and ready and self.loop.time() - self._began > SPARE_AFTER:
             self._spare = self._new_lane()
         self._look_later(max(0.001, soonest))

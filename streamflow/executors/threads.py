@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from streamflow.executors.performing import CURSOR, ITEM, SINCE, STEP, Performer
+from streamflow.executors.performing import CURSOR, ITEM, SINCE, STEP, STOP, Performer
 from streamflow.executors.tickets import Tickets
 from streamflow.model.arguments import whole_number
 from streamflow.model.errors import ItemTimeout
@@ -119,7 +119,8 @@ class ThreadPool(Pool):
         with suppress(queue.Empty):
             while True:
                 self.shares.get_nowait()  # what nobody has begun is not begun
-        for _ in self._lanes:
+        for lane in self._lanes:
+            lane.cursor[STOP] = 1
             self.shares.put(None)
         deadline = time.monotonic() + GRACE
         for lane in self._lanes:

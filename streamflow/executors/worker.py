@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from streamflow.executors.errors import pickled_error
-from streamflow.executors.performing import ITEM, Performer
+from streamflow.executors.performing import CURSOR, ITEM, Performer
 from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame, packed
 from streamflow.memory.arena import Arena, Block, Borrowed
 from streamflow.memory.packing import Packed
@@ -29,11 +29,11 @@ from streamflow.memory.segment import Segment
 from streamflow.model.errors import FlowError, NotTransferable
 from streamflow.model.placement import Failure, Outcome
 
-#: Beside what `performing` writes: the share that is at work, from 1, and 0 in between.
-SHARE = 3
+#: Beside what `performing` knows: the share that is at work, from 1, and 0 in between.
+SHARE = CURSOR
 #: The worth of ITEM while the results are on their way: no function is at work.
 ANSWERING = -1
-CURSOR_FIELDS = 4
+CURSOR_FIELDS = CURSOR + 1
 
 
 def main() -> None:

@@ -102,20 +102,20 @@ class PlacedStage(Stage):
                 await self._reader
                 self._reader = None
             else:
-                self._accept(await self.receive(channel), self._shares)
+                self._accept(await self.receive(channel))
                 _wake(self._dispatcher)
 
-    def _accept(self, message: Batch | Marker, before: int) -> None:
-        """Take a message in; a marker leaves after the first `before` shares."""
+    def _accept(self, message: Batch | Marker, begun: int = 0) -> None:
+        """Take a message in, of whose predecessors `begun` are in a share that is not whole yet."""
         if isinstance(message, Batch):
             self.ledger.received += len(message.items)
             self._items = iter(message.items)
-            self._remember(message.origin)
+            self._remember(self._taken + begun, message.origin)
             return
         if isinstance(message, EndOfStream):
             self._ended = True
             self.failed_above = message.failed
-        self.order.mark(message, before)
+        self.order.mark(message, self._shares + (begun > 0))
         _wake(self._emitter)
 
     async def _dispatch(self) -> None:
@@ -164,7 +164,7 @@ class PlacedStage(Stage):
             message = channel.take_nowait()
             if message is None:
                 break
-            self._accept(message, self._shares + 1)
+            self._accept(message, len(taken))
             taken += islice(self._items, size - len(taken))
         items, positions = taken, None
         if self._pairs:
@@ -189,6 +189,8 @@ class PlacedStage(Stage):
 
     def _answered(self, share: Assembly, indexes: Sequence[int], outcome: Outcome, *, whole: bool) -> None:
         """Take the outcome of (a piece of) a share."""
+        if self.over:
+            return
         self.ledger.busy += outcome.seconds / self.workers
         done = len(indexes) - len(outcome.undone)
         if done and outcome.seconds:
@@ -301,11 +303,11 @@ class PlacedStage(Stage):
 
     # -- where items came from, and how large they are ------------------------------------------------------------
 
-    def _remember(self, origin: Origin | None) -> None:
+    def _remember(self, first: int, origin: Origin | None) -> None:
         """Remember where the items from here on come from, as long as one of them is in this stage."""
         if self._pairs:
             return
-        self._origins.append((self._taken, origin))
+        self._origins.append((first, origin))
         while len(self._origins) > 1 and self._origins[1][0] <= self._left:
             self._origins.popleft()
 
