@@ -44,6 +44,7 @@ class WorkerProcess:
         self._arena = arena
         self._environment = environment
         self._unsent = bytearray()
+        self._arrived = memoryview(bytearray(1 << 16))
         self.pipe, self._far = socket.socketpair()
         self._life_far, self._life = os.pipe()
         self.pipe.setblocking(False)
@@ -152,12 +153,12 @@ class WorkerProcess:
     def read(self) -> list[Message] | None:
         """Return what has arrived, None at the end."""
         try:
-            data = self.pipe.recv(1 << 18)
+            count = self.pipe.recv_into(self._arrived)
         except BlockingIOError:
             return []
         except OSError:
             return None
-        return list(self.frames.feed(data)) if data else None
+        return list(self.frames.feed(self._arrived[:count])) if count else None
 
     def place(self, parts: Packed, count: int, *, beyond: bool) -> Content | None:
         """Copy the large parts into the worker's memory and return what travels; None while there is no room."""
