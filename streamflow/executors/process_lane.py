@@ -8,6 +8,7 @@ import pickle
 import sys
 import time
 from collections.abc import Callable, Sequence
+from time import thread_time
 from typing import Any, Protocol
 
 import cloudpickle
@@ -34,7 +35,7 @@ MOST_LENT = 0.5
 class Share:
     """Be one share: what was asked, and what of it travels."""
 
-    __slots__ = ("answer", "chain", "items", "number", "parts", "positions")
+    __slots__ = ("answer", "chain", "held", "items", "number", "parts", "positions")
 
     def __init__(
         self,
@@ -50,6 +51,8 @@ class Share:
         self.positions = positions
         self.answer = answer
         self.parts = Packed(b"", [])
+        #: Seconds of work on the loop to send it: not of the clock, which goes on while others have the processor.
+        self.held = 0.0
 
 
 class Crew(Protocol):
@@ -174,7 +177,9 @@ class Lane:
         """Send a share, if there is room for it in the worker's memory."""
         if not self._attached or self.retired:
             return False
+        began = thread_time()
         content = self._content(share)
+        share.held += thread_time() - began
         if content is None:
             return False
         self.shares[share.number] = share
@@ -215,7 +220,10 @@ class Lane:
         for offset in frees:
             self.worker.inbox.give_back(offset)
         share = self.shares.pop(number)
-        self.pool.answer(share, self._read_outcome(share, content, report))
+        began = thread_time()
+        outcome = self._read_outcome(share, content, report)
+        outcome.crossing = max(share.held, thread_time() - began)
+        self.pool.answer(share, outcome)
         self._items_done += len(share.items) - len(report["undone"])
         limit = self.pool.executor.recycle_after
         if self.retired:

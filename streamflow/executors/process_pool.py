@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from time import thread_time
 from typing import Any
 
 import cloudpickle
@@ -98,11 +99,13 @@ class ProcessPool(Pool):
         """Give the share to a worker, as soon as one can take it."""
         self._serial += 1
         share = Share(self._serial, chain, items, positions, answer)
+        began = thread_time()
         try:
             share.parts = packed([list(items), positions])
         except Exception:
             self.loop.call_soon(self._refuse_unpicklable, share)
             return
+        share.held = thread_time() - began
         self._waiting.append(share)
         self.place_waiting()
         timeout = self.chains[chain].timeout

@@ -9,25 +9,36 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.engine.shares import MAX_SHARE, SHARE_BYTES, SHARE_SECONDS, Assembly, Broken, share_size
+from streamflow.engine.shares import (
+    CROSSING_SECONDS,
+    MAX_SHARE,
+    SHARE_BYTES,
+    SHARE_SECONDS,
+    Assembly,
+    Broken,
+    share_size,
+)
 
 counts = st.integers(1, 1 << 40)
 costs = st.floats(1e-9, 1e3)
 sizes = st.floats(0, 1e12)
 
 
-@given(counts, st.integers(1, 512), costs, sizes)
-def test_a_share_is_bounded_by_time_bytes_and_what_is_fair(there: int, workers: int, cost: float, size: float) -> None:
-    share = share_size(there, workers, cost, size)
+@given(counts, st.integers(1, 512), costs, costs, sizes)
+def test_a_share_is_bounded_by_time_bytes_and_what_is_fair(
+    there: int, workers: int, cost: float, crossing: float, size: float
+) -> None:
+    share = share_size(there, workers, cost, crossing, size)
     assert 1 <= share <= MAX_SHARE
     if share > 1:
-        assert share * cost <= SHARE_SECONDS
+        assert share * cost <= SHARE_SECONDS * 1.0001
+        assert share * crossing <= CROSSING_SECONDS * 1.0001
         assert share * size <= SHARE_BYTES * 1.0001
         assert 2 * workers * (share - 1) < there
 
 
 def test_nobody_knows_the_cost_of_the_first_item() -> None:
-    assert share_size(1_000_000, 2, 0.0, 0.0) == 1
+    assert share_size(1_000_000, 2, 0.0, 0.0, 0.0) == 1
 
 
 def _finish(items: list[float], workers: int, *, adapt: bool = True) -> float:
@@ -36,7 +47,7 @@ def _finish(items: list[float], workers: int, *, adapt: bool = True) -> float:
     at, cost = 0, 0.0
     while at < len(items):
         now, worker = heapq.heappop(idle)
-        size = share_size(len(items) - at, workers, cost, 0.0) if adapt else -(-len(items) // workers)
+        size = share_size(len(items) - at, workers, cost, 0.0, 0.0) if adapt else -(-len(items) // workers)
         share = items[at : at + size]
         at += len(share)
         seconds = sum(share)

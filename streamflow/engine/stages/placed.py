@@ -54,7 +54,8 @@ class PlacedStage(Stage):
         #: Items that were taken into shares, and those whose share has left; the same in shares.
         self._taken = self._left = 0
         self._shares = self._shares_left = 0
-        self._cost = self._item_bytes = 0.0
+        #: What an item costs: in a worker, and the loop; and how large it is.
+        self._cost = self._crossing = self._item_bytes = 0.0
         self._reader: asyncio.Future[None] | None = None
         self._dispatcher: asyncio.Future[None] | None = None
         self._emitter: asyncio.Future[None] | None = None
@@ -148,17 +149,20 @@ class PlacedStage(Stage):
 
     def _capacity(self) -> int:
         """Return how many items may be under way or wait for their predecessors."""
-        usual = share_size(1 << 30, self.workers, self._cost, self._item_bytes)
+        usual = self._share_size(1 << 30)
         most = SHARES_PER_WORKER * self.workers * usual
         if self._item_bytes:
             most = min(most, int(MAX_WAITING_BYTES / self._item_bytes))
         return max(most, 4 * self.workers)
 
+    def _share_size(self, there: int) -> int:
+        return share_size(there, self.workers, self._cost, self._crossing, self._item_bytes)
+
     def _next_share(self) -> Assembly:
         """Take the next share out of what is there, without waiting for more."""
         channel = self.inputs[0]
         there = length_hint(self._items) + channel.queued
-        size = share_size(there, self.workers, self._cost, self._item_bytes)
+        size = self._share_size(there)
         taken = list(islice(self._items, size))
         while len(taken) < size and not (self._ended or self.order.fenced) and self._reader is not None:
             message = channel.take_nowait()
@@ -196,6 +200,7 @@ class PlacedStage(Stage):
         if done and outcome.seconds:
             # The largest recent cost: one slow item makes the shares short at once, cheap ones lengthen them gradually.
             self._cost = max(outcome.seconds / done, self._cost * 0.8, 1e-8)
+            self._crossing = max(outcome.crossing / len(indexes), self._crossing * 0.8)
         for step, count in enumerate(outcome.dropped):
             self._drops[step] += count
             self.ledger.dropped += count
