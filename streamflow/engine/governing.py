@@ -65,6 +65,7 @@ class Governing:
         finally:
             for source in self._sources:
                 source.let_go()
+            self._governor.release(Reading(asyncio.get_running_loop().time(), self._footprint.now()))
             await thread.close_after(self._footprint.close, self._measuring, self._trimming)
 
     def _tick(self, thread: FileThread) -> None:
