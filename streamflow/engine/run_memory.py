@@ -1,4 +1,4 @@
-"""The memory of one run: its limit, the pools it uses, and the allocator, if it is to be tuned."""
+"""The memory of one run: its limit, the pools it uses, and how the allocator and the collector are tuned."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamflow.engine.governing import Governing
 from streamflow.engine.governor import Governor
 from streamflow.engine.stage import Stage
 from streamflow.memory.allocator import ALLOCATOR, TUNED
+from streamflow.memory.collection import COLLECTION, threshold_of
 from streamflow.memory.pool_usage import PoolUsage
 from streamflow.model.arguments import memory_of
 from streamflow.model.errors import FlowError
@@ -29,11 +30,14 @@ class MemoryFigures(TypedDict):
 class RunMemory:
     """See to the memory of one run, from `begin` to `end`."""
 
-    def __init__(self, limit: str | int | None, *, tune_allocator: bool = False) -> None:
+    def __init__(
+        self, limit: str | int | None, *, tune_allocator: bool = False, gc_threshold: int | None = None
+    ) -> None:
         if not isinstance(tune_allocator, bool):
             raise FlowError(f"tune_allocator={tune_allocator!r}: expected True or False")
         self._governor = Governor(memory_of("memory", limit)) if limit is not None else None
         self._tune = tune_allocator
+        self._threshold = threshold_of(gc_threshold) if gc_threshold is not None else None
         self._pools = PoolUsage()
         self._allocator: str | None = None
 
@@ -42,12 +46,16 @@ class RunMemory:
         self._pools.begin()
         if self._tune:
             self._allocator = ALLOCATOR.begin()
+        if self._threshold is not None:
+            COLLECTION.begin(self._threshold)
 
     def end(self) -> None:
         """Put everything back."""
         self._pools.end()
         if self._allocator == TUNED:
             ALLOCATOR.end()
+        if self._threshold is not None:
+            COLLECTION.end(self._threshold)
 
     @property
     def limited(self) -> bool:

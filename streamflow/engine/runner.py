@@ -61,9 +61,10 @@ class Run:
         resume: Checkpoint | None = None,
         memory: str | int | None = None,
         tune_allocator: bool = False,
+        gc_threshold: int | None = None,
     ) -> None:
         check_options(on_event, stall_after, max_stall, resume)
-        self._memory = RunMemory(memory, tune_allocator=tune_allocator)
+        self._memory = RunMemory(memory, tune_allocator=tune_allocator, gc_threshold=gc_threshold)
         self.plan = plan
         self.state: State = "opening"
         self._opening = False

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
+from collections.abc import Callable
+from functools import cache
 from threading import Lock
+
+from streamflow.memory.reclaiming import give_back_freed
 
 log = logging.getLogger("streamflow.memory")
 
@@ -59,7 +62,7 @@ class AllocatorTuning:
                 return
             for name, (number, _, default) in PARAMETERS.items():
                 mallopt(number, _in_environment(name, default))
-        ctypes.CDLL(None).malloc_trim(0)
+        give_back_freed()
 
 
 def allocator_environment() -> dict[str, str]:
@@ -67,13 +70,18 @@ def allocator_environment() -> dict[str, str]:
     return {name: str(value) for name, (_, value, _) in PARAMETERS.items()}
 
 
-def _mallopt() -> ctypes._CFuncPtr | None:  # type: ignore[name-defined]  # of typeshed's own
+@cache
+def _mallopt() -> Callable[[int, int], int] | None:
+    """Return glibc's `mallopt`."""
+    import ctypes  # late: it takes 3 ms, and most runs never come here
+
     try:
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version  # noqa: B018 - there are others with a `mallopt` that does nothing
-        return library.mallopt
+        found: Callable[[int, int], int] = library.mallopt
     except (OSError, TypeError, AttributeError):
         return None
+    return found
 
 
 def _in_environment(name: str, default: int) -> int:

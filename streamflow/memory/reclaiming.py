@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
+from collections.abc import Callable
+from functools import cache
 from typing import Protocol
 from weakref import ref
 
@@ -50,16 +51,24 @@ def reclaim(*, collect: bool = False) -> int:
     freed = trim_all()
     if collect:
         gc.collect()
-    if _malloc_trim is not None:
-        _malloc_trim(0)
+    give_back_freed()
     return freed
 
 
-def _find_malloc_trim() -> ctypes._CFuncPtr | None:  # type: ignore[name-defined]  # of typeshed's own
+def give_back_freed() -> None:
+    """Have the C library give the system back what was freed; only glibc keeps much, and can be asked."""
+    malloc_trim = _find_malloc_trim()
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+@cache
+def _find_malloc_trim() -> Callable[[int], int] | None:
+    """Return glibc's `malloc_trim`, which no other C library has."""
+    import ctypes  # late: it takes 3 ms, and most runs never come here
+
     try:
-        return ctypes.CDLL(None).malloc_trim  # glibc alone has it
+        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
     except (OSError, TypeError, AttributeError):
         return None
-
-
-_malloc_trim = _find_malloc_trim()
+    return found
