@@ -17,9 +17,13 @@ CPU_BOUND = 85.0
 
 def bottleneck(statistics: RunStatistics) -> str:
     """Name what limited (or limits) the run."""
-    elapsed = statistics.elapsed
-    if not statistics.stages or elapsed <= 0:
+    if not statistics.stages or statistics.elapsed <= 0:
         return "nothing has run yet"
+    return _limiting(statistics) + _held(statistics)
+
+
+def _limiting(statistics: RunStatistics) -> str:
+    elapsed = statistics.elapsed
     # A dead-letter sink or an idle branch never limits anything: look at those that had something to do.
     stages = [stage for stage in statistics.stages if stage.received]
     if not stages:
@@ -32,6 +36,16 @@ def bottleneck(statistics: RunStatistics) -> str:
         if verdict:
             return verdict if computing else verdict + _full_edge(statistics.edges)
     return "nothing was saturated: the run had little to do for its time"
+
+
+def _held(statistics: RunStatistics) -> str:
+    memory, elapsed = statistics.memory, statistics.elapsed
+    if memory is None or memory.seconds_held / elapsed < NOTABLE:
+        return ""
+    return (
+        f"; memory limit: sources were held for {written(memory.seconds_held, 'seconds')}, "
+        f"{_share(memory.seconds_held, elapsed)} of the time, at {written(memory.limit, 'bytes')}"
+    )
 
 
 def _cpu(statistics: RunStatistics) -> float:

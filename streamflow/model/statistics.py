@@ -121,8 +121,48 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatistics:
+    """Count what a pool lent: `hits` lay idle, `misses` were made; `trims` were let go to make room or when asked to.
+
+    `refused` came back and could not be kept: too large, spoilt, or still looked into.
+    """
+
+    name: str
+    hits: int = 0
+    misses: int = 0
+    trims: int = 0
+    refused: int = 0
+    idle: int = 0
+    idle_bytes: int = 0
+    limit_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryStatistics:
+    """Tell how a run kept to its memory limit: bytes of the whole process tree, and what was done about them.
+
+    While the sources are `held` they read nothing, but for the batches that were `let_through` alone, each when nothing
+    else could move. `reclaimed` are the bytes by which memory fell while pools, garbage and the C library were trimmed.
+    """
+
+    limit: int
+    now: int = 0
+    peak: int = 0
+    held: bool = False
+    times_held: int = 0
+    seconds_held: float = 0.0
+    trims: int = 0
+    reclaimed: int = 0
+    let_through: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatistics:
-    """Hold the figures of a run at one moment; `elapsed` in seconds, `rss` and `peak_rss` in bytes."""
+    """Hold the figures of a run at one moment; `elapsed` in seconds, `rss` and `peak_rss` in bytes.
+
+    `memory` is there if the run has a memory limit. `pools` are those that were used while it lasted; they belong to
+    the process, and so do their figures. `allocator` says what came of tuning it, if that was asked for.
+    """
 
     state: str
     elapsed: float
@@ -133,6 +173,9 @@ class RunStatistics:
     peak_rss: int = 0
     loop_lag: float = 0.0
     history: tuple[Sample, ...] = ()
+    memory: MemoryStatistics | None = None
+    pools: tuple[PoolStatistics, ...] = ()
+    allocator: str | None = None
 
     @property
     def items_in(self) -> int:
