@@ -207,6 +207,7 @@ class Run:
             peak_rss=self._sampler.peak_rss,
             loop_lag=self._sampler.loop_lag,
             history=self._sampler.history.points(),
+            places=tuple(pool.statistics() for pool in self._wiring.pools.values()),
             **self._memory.figures(),
         )
 

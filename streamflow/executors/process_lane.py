@@ -173,6 +173,12 @@ class Lane:
             self._send(("chain", self._told, self.pool.pickled[self._told]))
             self._told += 1
 
+    def trim(self) -> None:
+        """Have both arenas give back the pages that are free."""
+        if self._attached:
+            self.worker.inbox.trim()
+            self._send(("trim",))
+
     def take(self, share: Share) -> bool:
         """Send a share, if there is room for it in the worker's memory."""
         if not self._attached or self.retired:
@@ -271,7 +277,9 @@ class Lane:
     def _values(self, content: Content) -> list[Any]:
         payload, buffers, _ = content
         worker = self.worker
-        lent = worker.outbox.held + sum(length for _, length, _ in buffers)
+        crossed = sum(length for _, length, _ in buffers)
+        worker.crossed += crossed
+        lent = worker.outbox.held + crossed
         as_views = self.pool.executor.views and lent <= MOST_LENT * self.pool.executor.arena
         views = [self._lent(*buffer) if as_views else self._copied(*buffer) for buffer in buffers]
         values: list[Any] = unpack(payload if isinstance(payload, bytes) else self._copied(*payload), views)

@@ -5,6 +5,7 @@ To the worker:
     ("share", number, key, content, frees)               items to be done
     ("main", name, payload)                              the answer to "need"
     ("room", frees, beyond)                              the answer to "full"; blocks that nobody refers to any more
+    ("trim",)                                            give back the memory that is free
     ("forget",)                                          drop the chains: another run will bring its own
     ("end",)                                             leave the resources and exit
 From the worker:

@@ -25,6 +25,7 @@ from streamflow.executors.performing import CURSOR, ITEM, Performer
 from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame, packed
 from streamflow.memory.arena import Arena, Block, Borrowed
 from streamflow.memory.packing import Packed
+from streamflow.memory.reclaiming import give_back_freed
 from streamflow.memory.segment import Segment
 from streamflow.model.errors import FlowError, NotTransferable
 from streamflow.model.placement import Failure, Outcome
@@ -92,6 +93,9 @@ class Worker:
                 self._load(*message[1:])
             elif kind == "room":
                 self._free(message[1])
+            elif kind == "trim":
+                self._outbox.trim()
+                give_back_freed()
             elif kind == "forget":
                 self._forget()
             elif kind == "end":

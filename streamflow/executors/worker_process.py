@@ -50,6 +50,8 @@ class WorkerProcess:
         self.pipe.setblocking(False)
         self.process: subprocess.Popen[bytes] | None = None
         self.closed = False
+        #: Bytes that went through the arenas, and waits for room there, as far as somebody has taken note of them.
+        self.crossed = self.waits_noted = 0
 
     # -- on a thread ----------------------------------------------------------------------------------------------
 
@@ -174,6 +176,7 @@ class WorkerProcess:
                     self.inbox.give_back(offset)
                 return None
             block.view[:] = data
+            self.crossed += data.nbytes
             placed.append((*block.reference, data.readonly))
         return parts.payload if inline else placed.pop(), placed, count
 

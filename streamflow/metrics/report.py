@@ -78,12 +78,33 @@ class RunReport:
         if latency.count:
             quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
             lines.append("  latency: " + ", ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in quantiles))
+        lines += _places(self.statistics)
         lines += _memory(self.statistics)
         lines.append(f"  bottleneck: {self.bottleneck}")
         lines = [printable(line) for line in lines]
         if self.error is not None:
             lines += [printable(f"  failed: {self.error}", keep="\n\t").replace("\n", "\n    ")]
         return "\n".join(lines)
+
+
+def _places(statistics: RunStatistics) -> list[str]:
+    """Say what befell workers, where something did."""
+    lines = []
+    for place in statistics.places:
+        told = (
+            (place.died, "died and replaced"),
+            (place.timed_out, "of them killed for an item that took too long"),
+            (place.recycled, "recycled"),
+            (place.abandoned, "abandoned in a call that did not come back"),
+        )
+        words = [f"{count:,} {what}" for count, what in told if count]
+        if place.crossed_bytes:
+            words.append(f"{written(place.crossed_bytes, 'bytes')} through shared memory")
+        if place.waits:
+            words.append(f"which was exhausted {place.waits:,} times")
+        if words:
+            lines.append(f"  {place.name}: {', '.join(words)}")
+    return lines
 
 
 def _memory(statistics: RunStatistics) -> list[str]:

@@ -157,11 +157,33 @@ class MemoryStatistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceStatistics:
+    """Count what befell the workers of one place, `name`: those beside the first `workers` were started in their stead.
+
+    `abandoned` are threads whose call did not come back in time. Arrays and other large buffers cross to worker
+    processes through arenas: `crossed_bytes` went that way, `arena_peak` were in use in one of them, and `waits` is how
+    often one was exhausted.
+    """
+
+    name: str
+    workers: int
+    started: int = 0
+    died: int = 0
+    timed_out: int = 0
+    recycled: int = 0
+    abandoned: int = 0
+    crossed_bytes: int = 0
+    arena_peak: int = 0
+    waits: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatistics:
     """Hold the figures of a run at one moment; `elapsed` in seconds, `rss` and `peak_rss` in bytes.
 
     `memory` is there if the run has a memory limit. `pools` are those that were used while it lasted; they belong to
-    the process, and so do their figures. `allocator` says what came of tuning it, if that was asked for.
+    the process, and so do their figures. `allocator` says what came of tuning it, if that was asked for. `places` are
+    those other than the event loop where functions ran.
     """
 
     state: str
@@ -176,6 +198,7 @@ class RunStatistics:
     memory: MemoryStatistics | None = None
     pools: tuple[PoolStatistics, ...] = ()
     allocator: str | None = None
+    places: tuple[PlaceStatistics, ...] = ()
 
     @property
     def items_in(self) -> int:
