@@ -280,7 +280,7 @@ class Lane:
         crossed = sum(length for _, length, _ in buffers)
         worker.crossed += crossed
         lent = worker.outbox.held + crossed
-        as_views = self.pool.executor.views and lent <= MOST_LENT * self.pool.executor.arena
+        as_views = self.pool.executor.views and lent <= MOST_LENT * self.pool.executor.arena_size
         views = [self._lent(*buffer) if as_views else self._copied(*buffer) for buffer in buffers]
         values: list[Any] = unpack(payload if isinstance(payload, bytes) else self._copied(*payload), views)
         return values

@@ -199,7 +199,7 @@ class ProcessPool(Pool):
         executor = self.executor
         # A worker is nobody's but ours: it keeps what was freed, so that arrays that come and go fault no pages.
         environment = allocator_environment()
-        worker = WorkerProcess(arena=executor.arena, memory=executor.memory, environment=environment)
+        worker = WorkerProcess(arena=executor.arena_size, memory=executor.memory_limit, environment=environment)
         lane = Lane(self, worker)
         self._counts["started"] += 1
         starting = self._thread.submit(worker.start)

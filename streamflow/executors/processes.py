@@ -46,15 +46,15 @@ def processes(
     *,
     timeout: float | None = None,
     recycle_after: int | None = None,
-    memory: int | None = None,
+    memory: str | int | None = None,
     views: bool = True,
-    arena: int = ARENA,
+    arena: str | int = ARENA,
 ) -> Processes:
     """Describe `count` worker processes, for functions that compute in Python.
 
     `timeout` is in seconds an item, after which its worker is killed; it is the default of the functions' own. A worker
-    is replaced after `recycle_after` items. `memory` bounds what a worker allocates, in bytes: beyond, its function
-    gets a MemoryError. Arrays cross through shared memory, `arena` bytes each way for each worker; with `views` the
+    is replaced after `recycle_after` items. `memory` bounds what a worker allocates ("1GB", or a number of bytes):
+    beyond, its function gets a MemoryError. Arrays cross through shared memory, `arena` bytes each way for each worker; with `views` the
     results are handed on as they lie there, which lasts as long as they are referred to, else they are copied.
 
     >>> import streamflow as sf

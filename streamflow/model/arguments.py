@@ -37,8 +37,10 @@ def seconds_of(what: str, seconds: object, *, zero: bool = False) -> float:
     return float(seconds)  # type: ignore[arg-type]
 
 
-def memory_of(what: str, amount: object) -> int:
+def memory_of(what: str, amount: object, least: int | None = None) -> int:
     """Return the bytes of `amount`, a whole number of them or text such as "512MB"; FlowError says what is wrong.
+
+    `least` is the smallest that makes sense, where it is no process that has to live with it.
 
     >>> memory_of("memory", "1.5 GB"), memory_of("memory", "512MiB"), memory_of("memory", 1 << 30)
     (1500000000, 536870912, 1073741824)
@@ -52,7 +54,9 @@ def memory_of(what: str, amount: object) -> int:
             found = -1
         if isinstance(amount, bool) or found < 0:
             raise FlowError(f"{what}: {amount!r} is no amount of memory; write it as in '512MB', or as a whole number")
-    if found < LEAST_MEMORY:
+    if least is not None and found < least:
+        raise FlowError(f"{what}: {amount!r} is too little; give at least '{least >> 20}MiB'")
+    if least is None and found < LEAST_MEMORY:
         meant = f"; did you mean '{found}MB'?" if 16 < found < 10**6 and not isinstance(amount, str) else ""
         raise FlowError(f"{what}: {amount!r} is less than Python itself takes; give at least '16MiB'{meant}")
     if found > sys.maxsize:
