@@ -27,6 +27,7 @@ from streamflow.engine.stages.timed import TimedStage
 from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
 from streamflow.engine.wiring import Wiring
+from streamflow.executors.cores import usable_cores
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
@@ -202,6 +203,7 @@ class Run:
             peak_rss=self._sampler.peak_rss,
             loop_lag=self._sampler.loop_lag,
             history=self._sampler.history.points(),
+            cores=usable_cores(),
         )
 
     async def __aenter__(self) -> Run:
