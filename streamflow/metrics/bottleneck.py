@@ -99,10 +99,13 @@ def _at_work(stage: StageStatistics, elapsed: float, cores: int, cpu: float) -> 
     each = stage.busy * workers / max(stage.received, 1)
     processes = not stage.place.startswith("threads")
     its = "its worker was" if workers == 1 else f"its {workers:,} workers were"
+    if stage.busy / elapsed < 0.5:
+        advice = "the rest of it they waited for items, or were being started, which pays in longer runs"
+    else:
+        advice = _more_processes(workers, cores) if processes else _more_threads(workers, cores, cpu)
     return (
         f"stage {stage.name!r}: {its} {'computing' if processes else 'at work'} {_share(stage.busy, elapsed)} of the "
-        f"time, about {written(each, 'seconds')} an item; "
-        + (_more_processes(workers, cores) if processes else _more_threads(workers, cores, cpu))
+        f"time, about {written(each, 'seconds')} an item; {advice}"
     )
 
 

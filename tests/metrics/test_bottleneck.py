@@ -72,6 +72,7 @@ MOVABLE = {"received": 1000, "operators": ("range", "map(count)", "Null")}
         ([stage("in", "source", starved=9.8), placed(9.6, 2)], 2, "its 2 workers were computing", "waited for input"),
         ([placed(9.6, 4, "threads(4)")], 2, "its 4 workers were at work 96 %", "computing"),
         ([placed(9.6, 4, "threads(4)")], 2, "more threads would help where the function waits", "GIL: on"),
+        ([placed(4.0, 2)], 2, "computing 40 % of the time, about 800 µs an item; the rest of it they waited", "cores"),
         ([placed(2.0, 2), stage("out", "sink", busy=8)], 2, "sink 'out': writing took 80 %", ""),
     ],
 )
