@@ -1,4 +1,4 @@
-"""Arrays through two steps in worker processes: they cross once, through shared memory, and come back as views of it."""
+"""Arrays through two steps in worker processes: they cross once, by shared memory, and come back as views of it."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,8 @@ def smooth(image: Image) -> Image:
 def edges(image: Image) -> Image:
     """Return how steep it is at each pixel; what `smooth` made never leaves the worker."""
     down, across = np.gradient(image)
-    return np.hypot(down, across)
+    steepness: Image = np.hypot(down, across)
+    return steepness
 
 
 def main() -> None:
