@@ -95,6 +95,20 @@ def test_a_place_is_what_its_function_describes(folder: Path, monkeypatch: pytes
     assert operator.on == sf.threads(3)
 
 
+def test_joblib_is_described_by_its_backend_or_by_all_arguments(folder: Path) -> None:
+    try:
+        expected = sf.joblib("threading", n_jobs=2)
+    except NotImplementedError:
+        pytest.skip("joblib has no place yet")
+    table = '{ map = "conf_steps:double", on = { joblib = { backend = "threading", n_jobs = 2 } } }'
+    (folder / "flow.toml").write_text(stages(table))
+    (operator,) = FlowFile(folder / "flow.toml").runnable.plan.stages[1].placed
+    assert operator.on == expected
+    (folder / "flow.toml").write_text(stages('{ map = "conf_steps:double", on = { joblib = 2 } }'))
+    with pytest.raises(ConfigurationError, match=r"joblib: expected .* \(backend\) or a table of backend"):
+        FlowFile(folder / "flow.toml")
+
+
 def test_scan_begins_with_what_is_written(folder: Path) -> None:
     assert run(folder, stages('{ scan = "conf_steps:add", initial = 10 }')) == [11, 13, 16]
 
