@@ -204,6 +204,8 @@ class _Planner:
         draft = self.stages[before.stage]
         if apart := self._parted(part, before):
             return None, apart
+        if draft.placed:
+            return None, f"what comes before it runs on {draft.placed[0].on.label}"
         if not draft.open:
             return None, f"the stage before it stands alone: {draft.why}"
         if len(draft.fused) >= MAX_FUSED:

@@ -78,6 +78,7 @@ def test_neighbours_in_one_place_cross_together_and_every_picture_says_where() -
     assert "map(str) → filter(bool) → tap(len)  [placed: processes(2), ordered]" in text
     assert "· cross together: map(str) → filter(bool) → tap(len)" in text
     assert "begins here because it runs on processes(2)\n" in text
+    assert "begins here because what comes before it runs on processes(2)\n" in text
     assert "(placed: processes(2), ordered)" in flow.to_mermaid()
     assert "<b>placed: processes(2), ordered</b>" in flow._repr_html_()
 
