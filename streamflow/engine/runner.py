@@ -28,6 +28,7 @@ from streamflow.engine.stages.timed import TimedStage
 from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
 from streamflow.engine.wiring import Wiring
+from streamflow.executors.cores import usable_cores
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
@@ -209,6 +210,7 @@ class Run:
             history=self._sampler.history.points(),
             places=tuple(pool.statistics() for pool in self._wiring.pools.values()),
             **self._memory.figures(),
+            cores=usable_cores(),
         )
 
     async def __aenter__(self) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import ClassVar
@@ -21,7 +22,12 @@ class Processes(ProcessSettings, Executor):
     interrupts: ClassVar[bool] = True
 
     async def open(self) -> Pool:
-        """Start the workers, and return without waiting for them."""
+        """Start the workers, and return without waiting for them; FlowError on Windows."""
+        if sys.platform == "win32":
+            raise FlowError(
+                f"{self.label}: worker processes need Linux or macOS (inherited descriptors, fcntl); on Windows "
+                f"on='joblib' works, and on='thread' where functions release the GIL"
+            )
         from streamflow.executors.process_pool import ProcessPool
 
         pool = ProcessPool(self, self.kept[-1] if self.kept else None)

@@ -53,7 +53,8 @@ class StageStatistics:
     `received + restored = passed + dropped + failed + retained + in_flight + abandoned`, where `restored` are items
     that a checkpoint of an earlier run held. `emitted` is counted apart, since
     `flat_map` multiplies and `batch` gathers. Times are in seconds: `busy` computing or awaiting the user's
-    functions, `starved` waiting for input, `blocked` waiting for room downstream.
+    functions (of a stage elsewhere: what its workers computed, divided by their number, which is `concurrency`),
+    `starved` waiting for input, `blocked` waiting for room downstream.
     """
 
     name: str
@@ -74,6 +75,8 @@ class StageStatistics:
     concurrency: int = 1
     state: str = "new"
     operators: tuple[str, ...] = ()
+    #: Where its functions run, if that is not the event loop: `processes(2)`.
+    place: str = ""
     drops: Mapping[str, int] = field(default_factory=dict)
     #: Of a source that can tell.
     progress: Progress | None = None
@@ -199,6 +202,8 @@ class RunStatistics:
     pools: tuple[PoolStatistics, ...] = ()
     allocator: str | None = None
     places: tuple[PlaceStatistics, ...] = ()
+    #: How many cores the process may use; 0 if nobody has asked.
+    cores: int = 0
 
     @property
     def items_in(self) -> int:

@@ -40,6 +40,7 @@ class PlacedStage(Stage):
         self.operators = planned.placed
         first = self.operators[0]
         self.workers = self.ledger.concurrency = first.on.workers
+        self.ledger.place = first.on.label
         self.pool = pool
         self.chain = Chain(tuple(operator.step for operator in self.operators), first.timeout)
         self.order: Ordered | Unordered = Ordered(MAX_SHARES) if first.ordered else Unordered()
