@@ -17,6 +17,7 @@ SAYS = {
     "embed_in_web_app.py": "200 requests answered in",
     "fan_out_fan_in.py": "1000 numbers in, 449 big and 551 small out",
     "file_pipeline.py": "100 in, 1 bad, 59 out",
+    "memory_limit.py": "256 frames in; peak",
 }
 
 
