@@ -1,32 +1,36 @@
-"""A fast source, a slow sink and a limit: the sources are held before memory is short, and go on when it is not."""
+"""Keep a run below a memory limit, although its source is fast, its sink slow, and the buffer between them huge."""
 
 import asyncio
 from collections.abc import Iterator
 
+import psutil
+
 import streamflow as sf
+from streamflow.model import events
 
-SIZE, COUNT = 4 << 20, 150
-LIMIT = "200MB"
-
-
-def blocks() -> Iterator[bytes]:
-    """Make 600 MiB, four at a time, as fast as anybody takes them."""
-    for n in range(COUNT):
-        yield bytes([n % 256]) * SIZE
+MIB = 1 << 20
 
 
-async def store(block: bytes) -> None:
-    """Stand for an upload."""
-    await asyncio.sleep(0.005)
+def frames() -> Iterator[bytearray]:
+    for _ in range(256):
+        yield bytearray(MIB)
+
+
+async def upload(frame: bytearray) -> None:
+    await asyncio.sleep(0.002)
+
+
+def tell(event: events.Event) -> None:
+    if isinstance(event, events.SourcesHeld | events.SourcesLetGo):
+        print(f"{type(event).__name__} at {event.now // MIB} MiB")
 
 
 async def main() -> None:
-    # The edges alone would hold more than the limit leaves: they are bounded by bytes as well, but each by its own.
-    flow = sf.flow(blocks).buffer(bytes=256 << 20).map(bytearray).buffer(bytes=256 << 20).to(store)
-    report = await flow.run(memory=LIMIT)
-    print(f"{report.items_in} blocks, {report.items_in * SIZE >> 20} MiB in all, with a limit of {LIMIT}")
-    print(f"peak {report.peak_rss / 1e6:.0f} MB")
-    print(report)
+    limit = psutil.Process().memory_info().rss + 96 * MIB  # or "512MB"
+    report = await sf.flow(frames).buffer(items=10_000, bytes=1 << 30).to(upload).run(memory=limit, on_event=tell)
+    memory = report.statistics.memory
+    assert memory is not None
+    print(f"{report.items_in} frames in; peak {memory.peak // MIB} of {memory.limit // MIB} MiB")
 
 
 if __name__ == "__main__":

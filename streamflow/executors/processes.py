@@ -60,8 +60,8 @@ def processes(
 
     `timeout` is in seconds an item, after which its worker is killed; it is the default of the functions' own. A worker
     is replaced after `recycle_after` items. `memory` bounds what a worker allocates ("1GB", or a number of bytes):
-    beyond, its function gets a MemoryError. Arrays cross through shared memory, `arena` bytes each way for each worker; with `views` the
-    results are handed on as they lie there, which lasts as long as they are referred to, else they are copied.
+    beyond, its function gets a MemoryError. Arrays cross through shared memory, `arena` bytes each way for each worker;
+    with `views` the results are handed on as they lie there, for as long as they are referred to, else copied out.
 
     >>> import streamflow as sf
     >>> list(sf.flow([3, 4]).map(lambda n: n * n, on=sf.processes(2)))

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from streamflow.metrics.bottleneck import bottleneck
 from streamflow.metrics.quantiles import Durations, quantile
 from streamflow.metrics.report import RunReport
-from streamflow.model.statistics import EdgeStatistics, RunStatistics, Sample, StageStatistics
+from streamflow.model.statistics import (
+    EdgeStatistics,
+    MemoryStatistics,
+    PoolStatistics,
+    RunStatistics,
+    Sample,
+    StageStatistics,
+)
 
 
 def stage(name: str, kind: str = "fused", **figures: Any) -> StageStatistics:
@@ -112,6 +119,25 @@ def test_a_report_holds_nothing_that_a_terminal_would_obey() -> None:
     text = str(RunReport("failed", statistics, "it\x1b[31m\nsays"))
     assert "  we\ufffdird\ufffd[31m: 100 received" in text
     assert text.endswith("  failed: it\ufffd[31m\n    says")
+
+
+def test_a_memory_limit_that_cost_time_is_named_beside_it() -> None:
+    def run(seconds: float) -> RunStatistics:
+        memory = MemoryStatistics(limit=512 << 20, peak=500 << 20, times_held=3, seconds_held=seconds, let_through=4)
+        pools = (PoolStatistics(name="file buffers", hits=10, misses=2),)
+        return RunStatistics(
+            state="finished", elapsed=10.0, stages=(stage("f", busy=9),), edges=(), memory=memory, pools=pools
+        )
+
+    assert "; memory limit: sources were held for 2 s, 20 % of the time, at 512 MiB" in bottleneck(run(2.0))
+    assert "memory limit" not in bottleneck(run(1.0))
+    report = RunReport("finished", run(2.0))
+    assert (
+        "  memory limit: 512 MiB, peak 500 MiB; sources held 3 times, 2 s in all, 4 batches let through alone\n"
+    ) in str(report)
+    assert "  file buffers: 10 used again, 2 made\n" in str(report)
+    assert "memory limit; sources held 2 s" in report.to_html()
+    assert report.as_dict()["statistics"]["memory"]["times_held"] == 3
 
 
 def test_a_full_edge_is_named_beside_it() -> None:
