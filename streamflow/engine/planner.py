@@ -10,6 +10,7 @@ from typing import Any
 from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
 from streamflow.engine.diamonds import refuse_diamonds
 from streamflow.engine.plan import Kind, Plan, PlannedEdge, PlannedStage
+from streamflow.engine.shares import ROOM_TO_BEGIN
 from streamflow.model.errors import FlowError
 from streamflow.model.failures import Recordable
 from streamflow.model.graph import Graph, Part
@@ -335,7 +336,9 @@ def _room_for(draft: _Draft) -> int:
     if isinstance(draft.operator, ConcurrentApply):
         at_once = 64 if draft.operator.concurrency == "auto" else draft.operator.concurrency
         return max(64, min(4 * at_once, DEFAULT_ITEMS))
-    return 1024 if draft.kind in ("sink", "placed") else DEFAULT_ITEMS
+    if draft.placed:
+        return ROOM_TO_BEGIN
+    return 1024 if draft.kind == "sink" else DEFAULT_ITEMS
 
 
 def _edge(before: _Exit, consumer: int, port: int, items: int) -> PlannedEdge:

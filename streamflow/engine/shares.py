@@ -12,6 +12,8 @@ CROSSING_SECONDS = 0.001
 #: Bytes of items in a share.
 SHARE_BYTES = 4 << 20
 MAX_SHARE = 4096
+#: Items that may wait for a stage which runs elsewhere, before it knows what an item costs there.
+ROOM_TO_BEGIN = 64
 
 
 def share_size(there: int, workers: int, cost: float, crossing: float, item_bytes: float) -> int:

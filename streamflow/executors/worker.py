@@ -45,16 +45,22 @@ def main() -> None:
     _die_with_parent(settings["life"])
     if settings["memory"] is not None:
         _limit_memory(settings["memory"])
-    Worker(settings).serve()
+    worker = Worker(settings)
+    try:
+        worker.serve()
+    finally:
+        worker.close()
 
 
 def _die_with_parent(life: int) -> None:
     """Have the kernel end this process when the parent's end of a pipe is closed, whatever C code is at work."""
     # SIGIO's default is the end of the process; nothing is ever written to this pipe, so that it is its end that
     # raises the signal. A thread that reads would not run while C code holds the GIL.
-    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-    flags = fcntl.fcntl(life, fcntl.F_GETFL)
-    fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
+    # Where a system cannot do that, the worker ends with its next look at the other pipe.
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(life, fcntl.F_GETFL)
+        fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
     with contextlib.suppress(BlockingIOError):
         if os.read(life, 1) == b"":  # it has gone already
             os._exit(0)
@@ -101,6 +107,10 @@ class Worker:
             elif kind == "end":
                 self._send(("ended", self._close_performers()))
                 return
+
+    def close(self) -> None:
+        """Close the pipe."""
+        self._pipe.close()
 
     # -- messages -------------------------------------------------------------------------------------------------
 

@@ -9,12 +9,12 @@ from itertools import islice
 from operator import length_hint
 from typing import Any
 
-from streamflow.channels.memory import Channel
+from streamflow.channels.memory import DEFAULT_ITEMS, Channel
 from streamflow.channels.sizes import sample_size
 from streamflow.engine.failures import Failures
 from streamflow.engine.ordering import Ordered, Unordered
 from streamflow.engine.plan import PlannedStage
-from streamflow.engine.shares import Assembly, Broken, share_size
+from streamflow.engine.shares import ROOM_TO_BEGIN, Assembly, Broken, share_size
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
@@ -30,6 +30,10 @@ SHARES_PER_WORKER = 16
 MAX_WAITING_BYTES = 64 << 20
 #: Shares that the order has room for.
 MAX_SHARES = 1024
+#: Shares for each worker that may wait on the edge before the stage.
+QUEUED_PER_WORKER = 4
+#: More items than any share takes.
+UNKNOWN = 1 << 30
 
 
 class PlacedStage(Stage):
@@ -45,6 +49,8 @@ class PlacedStage(Stage):
         self.chain = Chain(tuple(operator.step for operator in self.operators), first.timeout)
         self.order: Ordered | Unordered = Ordered(MAX_SHARES) if first.ordered else Unordered()
         self.failures = Failures(planned.name, self.ledger)
+        #: Whether the edge before this stage is as large as what items cost makes sensible; else the user has said.
+        self.elastic = False
         self._pairs = pairs
         self._items: Iterator[Any] = iter(())
         self._origins: deque[tuple[int, Origin | None]] = deque()
@@ -150,7 +156,7 @@ class PlacedStage(Stage):
 
     def _capacity(self) -> int:
         """Return how many items may be under way or wait for their predecessors."""
-        usual = self._share_size(1 << 30)
+        usual = self._share_size(UNKNOWN)
         most = SHARES_PER_WORKER * self.workers * usual
         if self._item_bytes:
             most = min(most, int(MAX_WAITING_BYTES / self._item_bytes))
@@ -162,7 +168,8 @@ class PlacedStage(Stage):
     def _next_share(self) -> Assembly:
         """Take the next share out of what is there, without waiting for more."""
         channel = self.inputs[0]
-        there = length_hint(self._items) + channel.queued
+        # Where somebody waits to send more, what is there is not the end, and nothing need shrink.
+        there = UNKNOWN if channel.sending else length_hint(self._items) + channel.queued
         size = self._share_size(there)
         taken = list(islice(self._items, size))
         while len(taken) < size and not (self._ended or self.order.fenced) and self._reader is not None:
@@ -202,6 +209,9 @@ class PlacedStage(Stage):
             # The largest recent cost: one slow item makes the shares short at once, cheap ones lengthen them gradually.
             self._cost = max(outcome.seconds / done, self._cost * 0.8, 1e-8)
             self._crossing = max(outcome.crossing / len(indexes), self._crossing * 0.8)
+            if self.elastic:
+                wanted = QUEUED_PER_WORKER * self.workers * self._share_size(UNKNOWN)
+                self.inputs[0].max_items = max(ROOM_TO_BEGIN, min(wanted, DEFAULT_ITEMS))
         for step, count in enumerate(outcome.dropped):
             self._drops[step] += count
             self.ledger.dropped += count
