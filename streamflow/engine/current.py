@@ -26,7 +26,7 @@ def position() -> Position | Span | Gathered:
     found = resolved(locate()) if locate is not None else None
     if found is None:
         raise FlowError(
-            "position() has an answer only inside a function that a running flow calls with an item, on its event loop; "
+            "position() has an answer only inside a function that a running flow calls with an item on its event loop; "
             "a function with on= gets it as its last argument: with_position=True"
         )
     return found

@@ -100,8 +100,9 @@ def computing(*stages: StageStatistics, cpu: float = 100.0) -> RunStatistics:
 
 def test_threads_that_wait_for_the_gil_are_told_from_those_that_compute() -> None:
     threads = placed(9.6, 2, "threads(2)")
-    assert 'together they used 1.0 cores, so they wait for the GIL: on="process" would help' in bottleneck(
-        computing(threads)
+    assert (
+        'together they used 1.0 cores: if the machine is idle beside, they wait for the GIL, and on="process"'
+        in bottleneck(computing(threads))
     )
     assert "GIL: on" not in bottleneck(computing(threads, cpu=195.0))
 
