@@ -1,4 +1,4 @@
-"""Keep a run below a memory limit, although its source is fast, its sink is slow, and the buffer between them is huge."""
+"""Keep a run below a memory limit, although its source is fast, its sink slow, and the buffer between them huge."""
 
 import asyncio
 from collections.abc import Iterator
