@@ -21,8 +21,8 @@ SHORTEST, WHILE_HELD, LONGEST = 0.005, 0.01, 0.25
 AHEAD = 0.01
 #: The share of the limit between it and the mark, and again from there to the lower mark; in bytes at most.
 MARGIN, MARGIN_AT_MOST = 1 / 8, 256 << 20
-#: Seconds until the next trim, and at most, while trims find nothing.
-TRIM_EVERY, TRIM_AT_LEAST_EVERY = 0.25, 8.0
+#: Seconds until the next trim, while sources are held for it, and at most, while trims find nothing.
+TRIM_EVERY, TRIM_WHILE_HELD, TRIM_AT_LEAST_EVERY = 0.25, 0.05, 8.0
 #: Bytes from which on a trim has found something.
 WORTH = 1 << 20
 #: Seconds without any movement after which a batch is let through although some call is under way; each time twice as
@@ -86,6 +86,7 @@ class Governor:
         if now.bytes >= self.high or now.bytes + rate * AHEAD >= self.limit:
             self.held, self._held_since, self._still_since = True, now.at, now.at
             self._patience, self._collected = PATIENCE, False
+            self._trim_at = min(self._trim_at, now.at + TRIM_WHILE_HELD)
             self._times += 1
             return "hold"
         return self._trim(now) if now.bytes >= self.soft else "go on"
@@ -140,7 +141,10 @@ class Governor:
         self._trims += 1
         self._reclaimed += max(reclaimed, 0)
         worth = reclaimed >= WORTH
-        self._trim_pause = TRIM_EVERY if worth else min(2 * self._trim_pause, TRIM_AT_LEAST_EVERY)
+        if worth:
+            self._trim_pause = TRIM_WHILE_HELD if self.held else TRIM_EVERY
+        else:
+            self._trim_pause = min(2 * self._trim_pause, TRIM_AT_LEAST_EVERY)
         self._trim_at = at + self._trim_pause
 
     @property

@@ -15,7 +15,7 @@ from streamflow.engine import run_memory
 from streamflow.engine.footprint import Footprint
 from streamflow.memory.reclaiming import reclaim
 from streamflow.model import events
-from streamflow.testing import check_leaks, no_leaks, run
+from streamflow.testing import FaultySink, FaultySource, cancel_everywhere, check_leaks, no_leaks, run
 
 MIB = 1 << 20
 LIMIT = 800 * MIB
@@ -212,6 +212,15 @@ def test_an_inbox_gives_what_it_has_when_it_drains_while_held(footprint: type[Fa
         assert out == list(range(20))
 
     run(main)
+
+
+@pytest.mark.parametrize("at", ["await", "turn"])
+def test_cancelled_at_any_moment_it_leaves_nothing_behind(footprint: type[FakeFootprint], at: Any) -> None:
+    says(footprint, lambda: HIGH)
+    for outcome in cancel_everywhere(
+        lambda: sf.flow(FaultySource(items=range(4))).buffer(items=1).to(FaultySink()).run(memory=LIMIT), at=at
+    ):
+        assert not outcome.swallowed, outcome
 
 
 def test_a_failure_while_held_ends_the_run(footprint: type[FakeFootprint]) -> None:
