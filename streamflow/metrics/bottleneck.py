@@ -133,7 +133,10 @@ def _more_processes(workers: int, cores: int) -> str:
 
 def _more_threads(workers: int, cores: int, cpu: float) -> str:
     if workers > 1 and cores != 1 and CPU_BOUND < cpu < ONE_CORE:
-        return f'together they used {cpu / 100:.1f} cores: if the machine is idle beside, they wait for the GIL, and on="process" would help'
+        return (
+            f"together they used {cpu / 100:.1f} cores: if the machine is idle beside, they wait for the GIL, "
+            f'and on="process" would help'
+        )
     return "more threads would help where the function waits, or where there are cores and it releases the GIL"
 
 
