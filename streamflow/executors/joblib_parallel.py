@@ -13,7 +13,7 @@ from typing import Any
 
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
-from joblib.parallel import ParallelBackendBase
+from joblib.parallel import ParallelBackendBase, ThreadingBackend
 
 
 class BrokenOff(Exception):
@@ -34,6 +34,18 @@ def parallel(workers: int, backend: Any) -> Any:
 def delayed(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return a call as `Parallel` takes it."""
     return joblib.delayed(function)(*arguments)
+
+
+class JoinedThreads(ThreadingBackend):  # type: ignore[misc]  # joblib ships no types
+    """Be joblib's threads, which are waited for at the end."""
+
+    def terminate(self) -> None:
+        """End the threads, each after the call that it is at."""
+        pool: Any = self._pool
+        self._pool = None
+        if pool is not None:
+            pool.close()
+            pool.join()
 
 
 class OwnLoky(ParallelBackendBase):  # type: ignore[misc]  # joblib ships no types

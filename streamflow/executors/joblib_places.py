@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from streamflow.executors.crossing import pickled_chain
-from streamflow.executors.joblib_parallel import OwnLoky, delayed
+from streamflow.executors.joblib_parallel import JoinedThreads, OwnLoky, delayed
 from streamflow.executors.joblib_worker import crossing, numbered, outcome_of, perform
 from streamflow.executors.performing import CURSOR, Performer
 from streamflow.model.placement import Chain, Outcome
@@ -87,7 +87,7 @@ class InThreads:
     """Be threads of this process."""
 
     def __init__(self) -> None:
-        self.backend = "threading"
+        self.backend = JoinedThreads(nesting_level=0)
         self.chains: list[Chain] = []
         self._context = contextvars.copy_context()
         self._performers: dict[tuple[int, int], Performer] = {}

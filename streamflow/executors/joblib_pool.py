@@ -107,4 +107,4 @@ class JoblibPool(Pool):
 
 
 def _undone(share: Share, error: BaseException) -> Outcome:
-    return Outcome(undone=range(len(share.items)), fatal=error)
+    return Outcome(kept=(), undone=range(len(share.items)), fatal=error)

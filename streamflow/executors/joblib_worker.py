@@ -53,7 +53,7 @@ def perform(digest: bytes, chain: bytes, payload: bytes, count: int) -> Crossed:
         try:
             performer = Performer(pickle.loads(chain))
         except BaseException as error:
-            return _packed(Outcome(undone=range(count), fatal=_not_loaded(error)), "", 0)
+            return _packed(Outcome(kept=(), undone=range(count), fatal=_not_loaded(error)), "", 0)
         _performers[digest] = performer
         atexit.register(_leave, performer)
     label, last = performer.chain.steps[-1].label, len(performer.chain.steps) - 1

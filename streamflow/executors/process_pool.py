@@ -128,7 +128,7 @@ class ProcessPool(Pool):
             share = self._waiting[0]
             if self._error is not None:
                 self._waiting.popleft()
-                self.answer(share, Outcome(undone=range(len(share.items)), fatal=self._error))
+                self.answer(share, Outcome(kept=(), undone=range(len(share.items)), fatal=self._error))
                 continue
             lane = min(self._lanes, key=lambda lane: len(lane.shares), default=None)
             if lane is None or len(lane.shares) >= DEPTH or not lane.take(share):
