@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from streamflow.model.errors import NotTransferable
 
@@ -19,11 +21,20 @@ class InWorker(Exception):
 def pickled_error(error: BaseException, label: str) -> bytes:
     """Return `error` for its way to the parent; one that cannot travel is replaced by what says so."""
     text = "".join(traceback.format_exception(error)).rstrip()
+    pickled = _as_itself(pickle.dumps, error, text)
+    if pickled is None:
+        import cloudpickle  # late: it costs a worker's start, and is for a class that no module has
+
+        pickled = _as_itself(cloudpickle.dumps, error, text)
+    return pickled or pickle.dumps((_stand_in(error, label), text))
+
+
+def _as_itself(dumps: Callable[[Any], bytes], error: BaseException, text: str) -> bytes | None:
     with suppress(Exception):
-        pickled = pickle.dumps((error, text))
+        pickled = dumps((error, text))
         if type(pickle.loads(pickled)[0]) is type(error):
             return pickled
-    return pickle.dumps((_stand_in(error, label), text))
+    return None
 
 
 def unpickled_error(pickled: bytes) -> BaseException:

@@ -48,7 +48,7 @@ class Performer:
             if not self.opened:
                 self.open()
         except BaseException as error:
-            return Outcome(undone=range(len(items)), fatal=error)
+            return Outcome(kept=(), undone=range(len(items)), fatal=error)
         outcome = Outcome(kept=(kept := []), dropped=[0] * len(self.chain.steps))
         values, timed = outcome.values, self.chain.timeout is not None
         for index, item in enumerate(items):

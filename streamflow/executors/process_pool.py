@@ -9,8 +9,7 @@ from contextlib import suppress
 from time import thread_time
 from typing import Any
 
-import cloudpickle
-
+from streamflow.executors.crossing import pickled_chain, refused
 from streamflow.executors.errors import unpickled_error
 from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.process_lane import DEPTH, Lane, Share
@@ -21,9 +20,9 @@ from streamflow.executors.worker_process import WorkerProcess
 from streamflow.files.threads import FileThread
 from streamflow.memory.allocator import allocator_environment
 from streamflow.memory.reclaiming import register
-from streamflow.model.errors import FlowError, NotTransferable
+from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Pool
-from streamflow.model.placement import Chain, Failure, Outcome
+from streamflow.model.placement import Chain, Outcome
 from streamflow.model.statistics import PlaceStatistics
 
 #: Deaths in a row without any item to blame, after which no more workers are started.
@@ -77,13 +76,7 @@ class ProcessPool(Pool):
         """Pickle the functions by value where they have no module, and send them to every worker once."""
         if chain.timeout is None and self.executor.timeout is not None:
             chain = Chain(chain.steps, self.executor.timeout)
-        try:
-            pickled = cloudpickle.dumps(chain, protocol=5)
-        except Exception as error:
-            raise FlowError(
-                f"{chain.label}: it cannot be sent to a worker process: {type(error).__name__}: {error}. What a "
-                f"function refers to goes with it: open files, locks and connections cannot; give them by resource="
-            ) from error
+        pickled = pickled_chain(chain)
         self.chains.append(chain)
         self.pickled.append(pickled)
         for lane in self._all():
@@ -159,7 +152,7 @@ class ProcessPool(Pool):
             share = self._waiting[0]
             if self._error is not None:
                 self._waiting.popleft()
-                self.answer(share, Outcome(undone=range(len(share.items)), fatal=self._error))
+                self.answer(share, Outcome(kept=(), undone=range(len(share.items)), fatal=self._error))
                 continue
             lane = min(self._lanes, key=lambda lane: len(lane.shares), default=None)
             if lane is None or len(lane.shares) >= DEPTH or not lane.take(share):
@@ -167,21 +160,7 @@ class ProcessPool(Pool):
             self._waiting.popleft()
 
     def _refuse_unpicklable(self, share: Share) -> None:
-        """Answer for a share that cannot be pickled: the items that are to blame fail, the others are given again."""
-        failures: list[Failure] = []
-        label = self.chains[share.chain].steps[0].label
-        for index, item in enumerate(share.items):
-            try:
-                packed([item])
-            except Exception as error:
-                message = (
-                    f"{label}: the item, a {type(item).__name__}, cannot be sent to a worker process: "
-                    f"{type(error).__name__}: {error}"
-                )
-                failures.append(Failure(index, 0, NotTransferable(message)))
-        failed = {failure.index for failure in failures}
-        undone = [index for index in range(len(share.items)) if index not in failed]
-        self.answer(share, Outcome(kept=(), failures=failures, undone=undone, apart=not failed))
+        self.answer(share, refused(share.items, self.chains[share.chain].steps[0].label, packed))
 
     def answer(self, share: Share, outcome: Outcome) -> None:
         """Hand an outcome to who waits for it."""

@@ -199,7 +199,7 @@ class Worker:
         performer = self._performers.get(key)
         count = content[2]
         if performer is None:
-            return Outcome(undone=range(count), fatal=self._broken[key])
+            return Outcome(kept=(), undone=range(count), fatal=self._broken[key])
         try:
             items, positions = self._unpack(content)
         except BaseException as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamflow.testing.cancellation import CancelPoint as CancelPoint
     from streamflow.testing.cancellation import Outcome as Outcome
     from streamflow.testing.cancellation import cancel_everywhere as cancel_everywhere
+    from streamflow.testing.conformance.executors import ExecutorSuite as ExecutorSuite
     from streamflow.testing.conformance.operators import OperatorSuite as OperatorSuite
     from streamflow.testing.conformance.sinks import SinkSuite as SinkSuite
     from streamflow.testing.conformance.sources import SourceSuite as SourceSuite
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CallLog": "faults",
     "CancelPoint": "cancellation",
+    "ExecutorSuite": "conformance.executors",
     "FaultySink": "faults",
     "FaultySource": "faults",
     "InjectedError": "faults",

@@ -28,6 +28,7 @@ SEGMENTS = ("psm_*", "streamflow*", "sf_*", "sf-*")
 _SHARED_MEMORY = Path("/dev/shm")
 _LOOKS, _BETWEEN_LOOKS = 3, 0.01
 _DESCRIPTORS = Path("/dev/fd")
+_TRACKERS = ("multiprocessing.resource_tracker", "joblib.externals.loky.backend.resource_tracker")
 _OF_PYTHON = ("resource_tracker", "multiprocessing.forkserver")  # started once, kept by Python until it exits
 
 
@@ -157,10 +158,10 @@ def _descriptors() -> Iterator[tuple[Hashable, str]]:
 
 
 def _numbers() -> list[int]:
-    tracker = sys.modules.get("multiprocessing.resource_tracker")
-    of_python = getattr(getattr(tracker, "_resource_tracker", None), "_fd", None)
+    trackers = [getattr(sys.modules.get(name), "_resource_tracker", None) for name in _TRACKERS]
+    of_trackers = {getattr(tracker, "_fd", None) for tracker in trackers}
     try:
-        return [number for name in os.listdir(_DESCRIPTORS) if (number := int(name)) != of_python]
+        return [number for name in os.listdir(_DESCRIPTORS) if (number := int(name)) not in of_trackers]
     except OSError:  # Windows
         return []
 

@@ -177,6 +177,8 @@ class PlacedStage(Stage):
             if message is None:
                 break
             self._accept(message, len(taken))
+            if isinstance(message, Marker):
+                break  # it leaves behind this share: what comes after it is not for this one
             taken += islice(self._items, size - len(taken))
         items, positions = taken, None
         if self._pairs:
@@ -202,7 +204,7 @@ class PlacedStage(Stage):
     def _answered(self, share: Assembly, indexes: Sequence[int], outcome: Outcome, *, whole: bool) -> None:
         """Take the outcome of (a piece of) a share."""
         if self.over:
-            return
+            return  # the books are closed: what was under way is in them as abandoned
         self.ledger.busy += outcome.seconds / self.workers
         done = len(indexes) - len(outcome.undone)
         if done and outcome.seconds:
@@ -215,7 +217,7 @@ class PlacedStage(Stage):
         for step, count in enumerate(outcome.dropped):
             self._drops[step] += count
             self.ledger.dropped += count
-        if whole and outcome.kept is None and share.positions is None and not share.results:
+        if whole and outcome.kept is None and not outcome.undone and share.positions is None and not share.results:
             self._close(share, outcome.values)
         else:
             self._gather(share, indexes, outcome)
