@@ -98,9 +98,11 @@ PYPELN = Package("pypeln", "pypeln")
 REACTIVEX = Package("reactivex", "reactivex")
 POLARS = Package("polars", "polars")
 DUCKDB = Package("duckdb", "duckdb")
+JOBLIB = Package("joblib", "joblib")
+NUMPY = Package("numpy", "numpy")
 ZSTANDARD = Package("zstandard", "zstandard")
-PEERS = (STREAMABLE, AIOSTREAM, BYTEWAX, SPDL, PYPELN, REACTIVEX, POLARS, DUCKDB)
-ALL_PACKAGES = (STREAMFLOW, ORJSON, MSGSPEC, ANYIO, UVLOOP, ZSTANDARD, WATCHFILES, *PEERS)
+PEERS = (STREAMABLE, AIOSTREAM, BYTEWAX, SPDL, PYPELN, REACTIVEX, POLARS, DUCKDB, JOBLIB)
+ALL_PACKAGES = (STREAMFLOW, ORJSON, MSGSPEC, ANYIO, UVLOOP, ZSTANDARD, WATCHFILES, NUMPY, *PEERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from bench.flows import (
     ints,
     json_lines,
     memory,
+    placed_cpu,
     start,
     tables,
     waits,
@@ -33,6 +34,8 @@ WORKS: dict[str, Work] = {
         follow.WORK,
         host_timer.WORK,
         memory.WORK,
+        placed_cpu.MILLISECOND,
+        placed_cpu.TWENTY_MICROSECONDS,
         import_time.WORK,
         start.WORK,
     )
