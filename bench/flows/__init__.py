@@ -9,10 +9,13 @@ from bench.flows import (
     import_time,
     ints,
     json_lines,
+    killed,
     memory,
+    placed_arrays,
     placed_cpu,
     start,
     tables,
+    uneven,
     waits,
 )
 from bench.works import Work
@@ -36,6 +39,10 @@ WORKS: dict[str, Work] = {
         memory.WORK,
         placed_cpu.MILLISECOND,
         placed_cpu.TWENTY_MICROSECONDS,
+        placed_arrays.ONE,
+        placed_arrays.EIGHT,
+        uneven.WORK,
+        killed.WORK,
         import_time.WORK,
         start.WORK,
     )

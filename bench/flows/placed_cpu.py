@@ -55,17 +55,23 @@ def loky(function: Function, size: int) -> Iterable[int]:
     """Run joblib's own workers, which size their batches by what they measure."""
     import joblib
 
-    with joblib.parallel_config("loky", n_jobs=WORKERS):
-        yield from joblib.Parallel(return_as="generator")(joblib.delayed(function)(item) for item in range(size))
+    yield from joblib.Parallel(WORKERS, "loky", return_as="generator")(
+        joblib.delayed(function)(item) for item in range(size)
+    )
 
 
 def run_loky(size: int, *, microseconds: int) -> Outcome:
     """Time joblib, and end the workers that it keeps for the next call: the next one starts cold as everybody's."""
+    outcome = timed(loky, size, microseconds=microseconds)
+    end_loky()
+    return outcome
+
+
+def end_loky() -> None:
+    """End joblib's workers; left to the interpreter's own end, they may leave semaphores behind."""
     from joblib.externals.loky import get_reusable_executor
 
-    outcome = timed(loky, size, microseconds=microseconds)
     get_reusable_executor().shutdown(wait=True)
-    return outcome
 
 
 def run_streamflow(size: int, *, microseconds: int) -> Outcome:
