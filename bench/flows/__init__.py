@@ -13,6 +13,7 @@ from bench.flows import (
     memory,
     placed_arrays,
     placed_cpu,
+    process_start,
     start,
     tables,
     uneven,
@@ -43,6 +44,7 @@ WORKS: dict[str, Work] = {
         placed_arrays.EIGHT,
         uneven.WORK,
         killed.WORK,
+        process_start.WORK,
         import_time.WORK,
         start.WORK,
     )
