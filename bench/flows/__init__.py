@@ -11,6 +11,7 @@ from bench.flows import (
     json_lines,
     killed,
     memory,
+    memory_limit,
     placed_arrays,
     placed_cpu,
     process_start,
@@ -45,6 +46,7 @@ WORKS: dict[str, Work] = {
         uneven.WORK,
         killed.WORK,
         process_start.WORK,
+        memory_limit.WORK,
         import_time.WORK,
         start.WORK,
     )
