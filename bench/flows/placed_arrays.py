@@ -16,8 +16,9 @@ from bench.works import JOBLIB, NUMPY, STREAMFLOW, Contender, Figure, Outcome, S
 
 #: Arrays that the source gives again and again, as one that recycles its buffers does.
 RECYCLED = 8
-#: Results that come before the clock starts: workers, pools and pages are there then.
-WARM = 64
+#: Bytes that pass before the clock starts, if so many are measured: workers (a spare one as well), pools and pages are
+#: there then.
+WARM = 1 << 30
 #: Futures under way: two for each worker, as everybody has.
 WINDOW = 2 * WORKERS
 MIB = 1 << 20
@@ -66,11 +67,11 @@ def recycled(megabytes: int) -> list[Array]:
 class Results:
     """Be the sink: compare the first results whole, read one element of each, and start the clock between."""
 
-    def __init__(self, arrays: list[Array]) -> None:
-        """Know what is expected."""
+    def __init__(self, arrays: list[Array], warm: int) -> None:
+        """Know what is expected, and how many results come before the clock starts."""
         self._expected = [both(array) for array in arrays]
         self._sink, self.seen = ordered_sink()
-        self._number = 0
+        self._number, self._warm = 0, warm
         self._began = self._ended = 0.0
 
     @property
@@ -88,16 +89,17 @@ class Results:
             np.testing.assert_array_equal(result, expected[number])
         self._sink(int(result[(number * 997) % len(result)]))
         self._ended = time.perf_counter()
-        if self._number == WARM:
+        if self._number == self._warm:
             self._began = self._ended
 
 
 def timed(do: Callable[[Iterator[Array], Results], None], size: int, megabytes: int) -> Outcome:
     """Time `size` arrays that come after the warm ones."""
     arrays = recycled(megabytes)
-    results = Results(arrays)
+    warm = min(size, WARM // (megabytes * MIB))
+    results = Results(arrays, warm)
     with Meter() as meter:
-        do(islice(cycle(arrays), WARM + size), results)
+        do(islice(cycle(arrays), warm + size), results)
     outcome = meter.outcome(*results.seen(), gb_per_s=size * megabytes * MIB / results.seconds / 1e9)
     return replace(outcome, seconds=results.seconds)
 

@@ -11,7 +11,7 @@ import pytest
 from bench import data, load
 from bench.flows.killed import is_victim, lethal
 from bench.flows.memory_limit import limit_of, tree_pss
-from bench.flows.placed_arrays import WARM, Results, both, both_in_place, both_without_temporaries, recycled
+from bench.flows.placed_arrays import Results, both, both_in_place, both_without_temporaries, recycled
 from bench.ring import SLOTS, ring
 
 
@@ -59,7 +59,7 @@ def test_the_arrays_have_exact_results_and_each_its_own() -> None:
 
 def test_a_wrong_array_is_no_result() -> None:
     arrays = recycled(1)
-    results = Results(arrays)
+    results = Results(arrays, 8)
 
     with pytest.raises(AssertionError):
         results.take(both(arrays[1]))
@@ -67,16 +67,16 @@ def test_a_wrong_array_is_no_result() -> None:
 
 def test_the_clock_starts_after_the_warm_results() -> None:
     arrays = recycled(1)
-    results = Results(arrays)
+    results = Results(arrays, 10)
     right = [both(array) for array in arrays]
 
-    for number in range(WARM):
+    for number in range(10):
         results.take(right[number % len(right)])
     assert results.seconds == 0
     results.take(right[0])
 
     assert results.seconds > 0
-    assert results.seen()[0] == WARM + 1
+    assert results.seen()[0] == 11
 
 
 def test_a_victim_kills_its_process_the_first_time_only(tmp_path: Path) -> None:
