@@ -262,7 +262,7 @@ class ProcessPool(Pool):
         """Kill what has taken too long, notice who died without a word, keep a spare one warm."""
         self._timer = None
         soonest = LOOK_EVERY
-        for lane in list(self._lanes):
+        for lane in self._all():
             left = lane.seconds_left()
             if left <= 0:
                 self._counts["timed_out"] += 1

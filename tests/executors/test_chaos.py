@@ -132,3 +132,12 @@ def test_a_second_try_saves_all(
     assert (out if ordered else sorted(out)) == list(range(len(fates)))
     # A result that was lost with its share is made again, and then its item has been tried before.
     assert report.statistics.stages[1].retried <= sum(fate != "fine" for fate in fates)
+
+
+def test_a_worker_that_is_to_be_replaced_still_keeps_to_the_timeout() -> None:
+    """Its second share was with it already when it had done its part."""
+    items = [(number, "hangs" if number % 3 == 2 else "fine") for number in range(12)]
+    out: list[int] = []
+    flow = sf.flow(items).map(Fate(None), on=sf.processes(1, timeout=0.3, recycle_after=1), on_error="skip")
+    flow.to(out).run_sync()
+    assert out == [number for number, fate in items if fate == "fine"]
