@@ -41,7 +41,7 @@ class JoinedThreads(ThreadingBackend):  # type: ignore[misc]  # joblib ships no 
 
     def terminate(self) -> None:
         """End the threads, each after the call that it is at."""
-        pool: Any = self._pool
+        pool: Any = self._pool  # type: ignore[has-type]
         self._pool = None
         if pool is not None:
             pool.close()

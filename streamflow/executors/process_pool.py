@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from streamflow.executors.crossing import pickled_chain, refused
@@ -166,7 +167,12 @@ class ProcessPool(Pool):
         if lane is self._spare:
             self._spare = None
             return
-        new, self._spare = self._spare or self._new_lane(), None
+        try:
+            new = self._spare or self._new_lane()
+        except FlowError as error:
+            self.give_up(error)
+            return
+        self._spare = None
         self._lanes[self._lanes.index(lane)] = new
         self._look_later(LOOK_EVERY)
         self.place_waiting()
@@ -235,5 +241,6 @@ class ProcessPool(Pool):
             soonest = min(soonest, left)
             lane.notice_death()
         if self._spare is None and self._error is None and all(lane.worker.ready for lane in self._lanes):
-            self._spare = self._new_lane()
+            with suppress(FlowError):  # what is missing for it now may be there at the next look
+                self._spare = self._new_lane()
         self._look_later(max(0.001, soonest))
