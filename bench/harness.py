@@ -5,12 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.report import Allocator, Entry, Report, Setting, here, today, versions
+from bench.report import Entry, Report, Setting, here, today, versions
 from bench.statistics import rotated
-from bench.works import Contender, Outcome, Work
+from bench.works import Allocator, Contender, Outcome, Work
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,13 +43,14 @@ class Driver:
 
         Raises WrongResult where two contenders that did the same work report different results.
         """
+        setting = setting_of(work, self.setting)
         entries = {name: self._entry(work, work.contender(name)) for name in chosen(work, only)}
         self._prepare(work, entries)
         for round_number in range(self.setting.rounds):
             for name in rotated(list(entries), round_number):
-                self._run(work, name, entries[name])
+                self._run(work, name, entries[name], setting)
             check_agreement(work, entries)
-        return Report(work.name, self.setting, today(), here(), versions(), entries)
+        return Report(work.name, setting, today(), here(), versions(), entries)
 
     def _entry(self, work: Work, contender: Contender) -> Entry:
         size = work.size_of(contender, self.setting.scale)
@@ -64,17 +65,22 @@ class Driver:
             for size in sorted({entry.size for entry in entries.values()}):
                 work.prepare(size)
 
-    def _run(self, work: Work, name: str, entry: Entry) -> None:
+    def _run(self, work: Work, name: str, entry: Entry, setting: Setting) -> None:
         if entry.status != "measured":
             return
         try:
-            outcome = spawn(work.name, name, entry.size, self.setting, self.timeout)
+            outcome = spawn(work.name, name, entry.size, setting, self.timeout)
         except Failed as failure:
             entry.status, entry.reason = "failed", str(failure)
             self.report(f"{work.name}: {name} FAILED, {failure}")
         else:
             entry.runs.append(outcome)
             self.report(f"{work.name}: {name} {outcome.seconds:.3f} s {told(outcome)}".rstrip())
+
+
+def setting_of(work: Work, asked: Setting) -> Setting:
+    """Give the setting of a work: as asked, but for an allocator that the work pins."""
+    return asked if work.allocator is None else replace(asked, allocator=work.allocator)
 
 
 def spawn(work: str, contender: str, size: int, setting: Setting, timeout: float) -> Outcome:

@@ -11,9 +11,8 @@ from typing import Literal
 import msgspec
 
 from bench.statistics import median, metric_of, ratio_of_rounds
-from bench.works import ALL_PACKAGES, Outcome, Scale, Work
+from bench.works import ALL_PACKAGES, Allocator, Outcome, Scale, Work
 
-Allocator = Literal["default", "raised"]
 Loop = Literal["asyncio", "uvloop"]
 Status = Literal["measured", "not installed", "failed"]
 

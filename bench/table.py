@@ -93,12 +93,24 @@ def _metric(entry: Entry, metric: str) -> str:
 def wanted(work: Work, figure: Figure) -> str:
     """Put a figure to reach into words."""
     if figure.over is not None and figure.at_least is not None:
-        return f"≥ {figure.at_least:g} × faster than {work.contender(figure.of).label}"
+        # Less than one times is no faster: it says how much of another's speed is asked for.
+        compared = "faster than" if figure.at_least >= 1 else "the speed of"
+        return f"≥ {figure.at_least:g} × {compared} {work.contender(figure.of).label}{_whose(work, figure)}"
     if figure.over is not None:
-        return f"≤ {figure.at_most:g} × {work.contender(figure.over).label}"
+        return f"≤ {figure.at_most:g} × {work.contender(figure.over).label}{_whose(work, figure)}"
     label, unit = METRICS[figure.metric]
-    sized = f" ({work.contender(figure.of).label})" if work.contender(figure.of).sizes else ""
-    return " ".join(part for part in (label, f"≤ {figure.at_most:g}", unit) if part) + sized
+    bound = f"≥ {figure.at_least:g}" if figure.at_least is not None else f"≤ {figure.at_most:g}"
+    return " ".join(part for part in (label, bound, unit) if part) + _whose(work, figure)
+
+
+def _whose(work: Work, figure: Figure) -> str:
+    """Name the contender that is held to a figure, where several of a work are."""
+    held = {_held_to(one) for one in work.figures}
+    return f" ({work.contender(_held_to(figure)).label})" if len(held) > 1 else ""
+
+
+def _held_to(figure: Figure) -> str:
+    return figure.over if figure.over is not None and figure.at_least is not None else figure.of
 
 
 def measured_cell(work: Work, figure: Figure, report: Report | None) -> str:

@@ -9,10 +9,12 @@ from importlib import import_module, metadata, util
 from typing import Literal
 
 Scale = Literal["quick", "default", "full"]
+Allocator = Literal["default", "raised"]
 
 # How a metric is written in a table: what it is, and its unit.
 METRICS = {
     "mb_per_s": ("", "MB/s"),
+    "gb_per_s": ("", "GB/s"),
     "peak_mib": ("peak RSS", "MiB"),
     "growth_mib": ("growth", "MiB"),
     "p50_us": ("p50", "µs"),
@@ -24,6 +26,11 @@ METRICS = {
     "hand_off_p99_ms": ("thread hand-off p99", "ms"),
     "hand_off_max_ms": ("thread hand-off max", "ms"),
     "first_ms": ("to the first line of output", "ms"),
+    "retries": ("", "retries"),
+    "first_item_ms": ("to the first item", "ms"),
+    "with_imports_ms": ("imports included", "ms"),
+    "above_limit_mib": ("peak PSS above the limit", "MiB"),
+    "peak_pss_mib": ("peak PSS", "MiB"),
     "items_per_ms": ("", "items/ms"),
     "import_ms": ("", "ms"),
     "heavy_modules": ("heavy packages imported", ""),
@@ -98,9 +105,12 @@ PYPELN = Package("pypeln", "pypeln")
 REACTIVEX = Package("reactivex", "reactivex")
 POLARS = Package("polars", "polars")
 DUCKDB = Package("duckdb", "duckdb")
+JOBLIB = Package("joblib", "joblib")
+NUMPY = Package("numpy", "numpy")
+PSUTIL = Package("psutil", "psutil")
 ZSTANDARD = Package("zstandard", "zstandard")
-PEERS = (STREAMABLE, AIOSTREAM, BYTEWAX, SPDL, PYPELN, REACTIVEX, POLARS, DUCKDB)
-ALL_PACKAGES = (STREAMFLOW, ORJSON, MSGSPEC, ANYIO, UVLOOP, ZSTANDARD, WATCHFILES, *PEERS)
+PEERS = (STREAMABLE, AIOSTREAM, BYTEWAX, SPDL, PYPELN, REACTIVEX, POLARS, DUCKDB, JOBLIB)
+ALL_PACKAGES = (STREAMFLOW, ORJSON, MSGSPEC, ANYIO, UVLOOP, ZSTANDARD, WATCHFILES, NUMPY, *PEERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,8 @@ class Work:
 
     ``timed`` says that how long it takes is what counts; ``warm_up`` is the size that a process does, untimed,
     before the run that is measured (0: the work sees to it itself); ``counted``, that every contender passes
-    the same number of items; ``shows`` names the metrics that the table lists.
+    the same number of items; ``allocator`` pins malloc's thresholds for a figure that is asked with them so;
+    ``shows`` names the metrics that the table lists.
     """
 
     name: str
@@ -164,6 +175,7 @@ class Work:
     warm_up: int = 0
     timed: bool = True
     counted: bool = True
+    allocator: Allocator | None = None
     shows: tuple[str, ...] = ()
 
     def contender(self, name: str) -> Contender:

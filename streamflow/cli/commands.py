@@ -88,6 +88,8 @@ class StepsCommand(click.Command):
 @click.option("--on-error", default="fail", show_default=True, help="fail, skip, or a file for dead letters.")
 @click.option("--root", multiple=True, metavar="DIR", help="Read and write files inside of it only. Repeatable.")
 @click.option("--env", multiple=True, metavar="NAME", help="Let a FLOW file use this variable. Repeatable.")
+@click.option("--memory", metavar="SIZE", help="Hold the sources while memory is near this limit (512MB, 2GiB).")
+@click.option("--tune-allocator", is_flag=True, help="Keep freed memory (glibc): faster for large items.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object, on stdout.")
 @click.option("--report", metavar="FILE", help="Keep the report, also of a run that failed (.html, .json, .txt).")
 @click.option("--traceback", "show_traceback", is_flag=True, help="Show the traceback of an error.")

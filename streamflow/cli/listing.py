@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from typing import Any
 
+from streamflow.executors.registry import EXECUTORS, load
 from streamflow.files.compression import SUFFIXES
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow
@@ -17,7 +18,7 @@ _ENDS = ("to", "collect", "count", "first", "reduce", "stream", "run", "run_sync
 
 
 def listing() -> dict[str, list[dict[str, Any]]]:
-    """Return sources, sinks and operators, each with its name, its options and one sentence about it."""
+    """Return sources, sinks, operators and places, each with its name, its options and one sentence about it."""
     return {
         "sources": [_part(SOURCES, name) for name in SOURCES.names()],
         "sinks": [_part(SINKS, name) for name in SINKS.names()],
@@ -25,6 +26,10 @@ def listing() -> dict[str, list[dict[str, Any]]]:
             {"name": name, "options": _arguments(method), "about": _about(method)}
             for name, method in inspect.getmembers(Flow, inspect.isfunction)
             if not name.startswith("_") and name not in _ENDS
+        ],
+        "places": [
+            {"name": name, "options": _arguments(function), "about": _about(function)}
+            for name, function in ((name, load(name)) for name in EXECUTORS)
         ],
     }
 
@@ -84,7 +89,7 @@ def show() -> None:
     for title, rows in listing().items():
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         table.add_column("name", no_wrap=True)
-        ends = title != "operators"
+        ends = title in ("sources", "sinks")
         for column in ("named by", "options", "guarantee", "needs") if ends else ("options", "what it does"):
             table.add_column(column)
         for row in rows:
@@ -92,5 +97,7 @@ def show() -> None:
             named = [" ".join(row["suffixes"])] if ends else []
             table.add_row(*map(escape, [row["name"], *named, ", ".join(row["options"]), *about]))
         console.print(table)
+        if title == "places":
+            console.print('Given to an operator\'s on=; there is "loop", "thread" and "process", too.', highlight=False)
         console.print()
     console.print(f"Files may end in {', '.join(SUFFIXES)} as well: they are compressed then.", highlight=False)

@@ -38,11 +38,15 @@ def perform(
     *,
     show_traceback: bool = False,
     on_event: OnEvent | None = None,
+    memory: str | None = None,
+    tune_allocator: bool = False,
 ) -> tuple[RunReport | None, int]:
     """Run `flow` to its end, showing progress on `console`; return the report, if there is one, and the exit code."""
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            report, signalled = runner.run(_perform(flow, console, on_event))
+            report, signalled = runner.run(
+                _perform(flow, console, on_event, memory=memory, tune_allocator=tune_allocator)
+            )
         if report is None:
             console.print("cancelled: nothing half-written bears its final name", highlight=False)
             return None, 128 + signalled
@@ -68,9 +72,11 @@ def perform(
         return None, FAILED
 
 
-async def _perform(flow: Runnable, console: Console, on_event: OnEvent | None) -> tuple[RunReport | None, int]:
+async def _perform(
+    flow: Runnable, console: Console, on_event: OnEvent | None, **options: Any
+) -> tuple[RunReport | None, int]:
     """Return the report, and the signal that has drained the run, or 0; no report, and the signal that cancelled it."""
-    run = flow.start(on_event=on_event)
+    run = flow.start(on_event=on_event, **options)
     with stopping(run) as stopper:
         try:
             async with shown(run, console):

@@ -18,6 +18,7 @@ from streamflow.flows.resolve import as_followed, as_sink, as_source, dead_lette
 from streamflow.flows.rewiring import parts_of
 from streamflow.flows.runnable import Runnable
 from streamflow.metrics.report import RunReport
+from streamflow.model.arguments import memory_of
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
 from streamflow.sinks.stdout import Stdout
@@ -41,6 +42,8 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
         runnable = _named(reference, options) if reference is not None else _assembled(steps, options)
         if options["as_json"] and any(isinstance(part.what, Stdout) for part in parts_of(runnable)):
             raise FlowError("--json prints the report on standard output, where the items go: give --to FILE")
+        if options["memory"] is not None:
+            memory_of("--memory", options["memory"])
         if options["root"]:
             runnable = within(runnable, options["root"])
         kept = _report_file(runnable, options, reference)
@@ -51,7 +54,14 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
         return exit_code(error) if reference is not None else USAGE
     last = LastReport()
     try:
-        report, code = perform(runnable, console, show_traceback=options["show_traceback"], on_event=last.note)
+        report, code = perform(
+            runnable,
+            console,
+            show_traceback=options["show_traceback"],
+            on_event=last.note,
+            memory=options["memory"],
+            tune_allocator=options["tune_allocator"],
+        )
     finally:
         unkept = _keep(kept, last, console)
     code = code or unkept

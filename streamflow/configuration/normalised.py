@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+from streamflow.executors.registry import load
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow
 from streamflow.sinks.registry import SINKS
@@ -71,7 +72,18 @@ def _given_or_default(key: str, table: Mapping[str, Any], default: Any) -> dict[
         return {}
     if isinstance(value, Mapping) and "dead_letter" in value:
         return {key: {"dead_letter": _part(value["dead_letter"], SINKS)}}
+    if key == "on" and isinstance(value, Mapping):
+        return {key: {name: _place(name, given) for name, given in value.items()}}
     return {key: list(value) if isinstance(value, tuple) else value}
+
+
+def _place(name: str, given: Any) -> dict[str, Any]:
+    parameters = list(inspect.signature(load(name)).parameters.values())
+    table = given if isinstance(given, Mapping) else {parameters[0].name: given}
+    found: dict[str, Any] = {}
+    for parameter in parameters:
+        found |= _given_or_default(parameter.name, table, parameter.default)
+    return found
 
 
 def _masked(value: Any) -> Any:

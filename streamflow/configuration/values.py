@@ -18,8 +18,9 @@ from streamflow.configuration.environment import Interpolated
 from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import is_reference, probably
+from streamflow.executors.registry import EXECUTORS, load
 from streamflow.model.errors import FlowError
-from streamflow.model.interfaces import Sink
+from streamflow.model.interfaces import Executor, Sink
 from streamflow.model.policies import DeadLetters, Retry
 
 #: What a value that is wrong becomes; the mistake has been reported.
@@ -121,6 +122,8 @@ class Converter:
             return self._dead_letters(value, path)
         if origin is Sink:
             return self._sink(value, path)
+        if origin is Executor:
+            return self._place(value, path)
         if origin is Retry:
             return self.build(Retry, value, path, "retry")
         if origin is Mapping:
@@ -242,6 +245,46 @@ class Converter:
         self._report("SF108", f"{_name(path)}: {value!r} is no reference; expected 'module:name'", path, hint)
         return WRONG
 
+    def _place(self, table: Mapping[str, Any], path: Path) -> Any:
+        """Return where functions run: `{ processes = 2 }`, or all the arguments, `{ processes = { count = 2 } }`."""
+        for key in table:
+            if key not in EXECUTORS:
+                self.unknown(key, list(EXECUTORS), (*path, key), f"place {key!r}")
+        names = [key for key in table if key in EXECUTORS]
+        if len(names) > 1:
+            message = f"functions run in one place, this has {' and '.join(map(repr, names))}"
+            self._report("SF110", message, (*path, names[1]), "leave one of them out")
+        if not table:
+            self._report("SF103", f"{_name(path)}: it names no place", path, f"known: {', '.join(EXECUTORS)}")
+        found = [self._described(name, table[name], (*path, name)) for name in names]
+        return found[0] if len(found) == len(table) == 1 else WRONG
+
+    def _described(self, name: str, value: Any, path: Path) -> Any:
+        """Return the place that the function `name` describes; a value that is no table is its first argument."""
+        function = load(name)
+        known = options_of(function)
+        first, *others = known
+        if isinstance(value, Mapping):
+            options, whole = self.options(known, value, path, f"place {name!r}")
+            whole = self.complete(required_of(function), options, value, path, f"place {name!r}") and whole
+        elif any(_fits(value, member) for member in _members(known[first], path)):
+            converted = self.convert(value, known[first], path)
+            options, whole = {first: converted}, converted is not WRONG
+        else:
+            expected = " or ".join(describe(member, path) for member in _members(known[first], path))
+            message = f"{name}: expected {expected} ({first}) or a table of {', '.join(known)}, not {_shown(value)}"
+            inner = ", ".join(f"{one} = ..." for one in [first, *others[:1]])
+            self._report("SF105", message, path, f"as in {{ {name} = {{ {inner} }} }}")
+            return WRONG
+        if not (whole or set(required_of(function)) <= options.keys()) or WRONG in options.values():
+            return WRONG
+        try:
+            place = function(**options)
+        except FlowError as error:
+            self.refused(error, path, options, whole)
+            return WRONG
+        return place if whole else WRONG
+
     def _dead_letters(self, table: Mapping[str, Any], path: Path) -> Any:
         for key in table:
             if key != "dead_letter":
@@ -280,6 +323,7 @@ _IN_WORDS: dict[Any, str] = {
     Retry: "{ attempts = 3 }",
     Mapping: "a table of references",
     Sink: "the table of a sink",
+    Executor: "a place as { processes = 2 }",
 }
 
 
@@ -304,7 +348,7 @@ def _fits(value: Any, member: Any) -> bool:
         number = origin is float or origin is int or (origin is bool and isinstance(value, Interpolated))
         return number or origin in (Literal, str, os.PathLike, Callable, Any, type)
     if isinstance(value, dict):
-        return origin in (DeadLetters, Retry, Mapping, Sink)
+        return origin in (DeadLetters, Retry, Mapping, Sink, Executor)
     if isinstance(value, list):
         return origin in (Sequence, tuple)
     return origin is float or (origin is int and isinstance(value, int))
@@ -324,7 +368,7 @@ def _digits(value: str) -> int | None:
 
 
 def _counts_bytes(path: Path) -> bool:
-    return bool(path) and (str(path[-1]).endswith("bytes") or path[-1] == "chunk")
+    return bool(path) and (str(path[-1]).endswith("bytes") or path[-1] in ("chunk", "memory", "arena"))
 
 
 def _example(kind: type, path: Path) -> str:
@@ -340,6 +384,8 @@ def _fix(value: Any, members: Sequence[Any]) -> str:
         return f"write {'true' if value.lower() in ('true', 'yes', 'on') else 'false'}"
     if any(origin in (Sequence, tuple) for origin in origins) and isinstance(value, str):
         return f'write ["{value}"]'
+    if Executor in origins and type(value) is int and value > 0:
+        return f"write {{ processes = {int(value)} }}"
     if int in origins and isinstance(value, (bool, float)):
         return "write a whole number" + (f": {int(value)}" if _is_whole(value) else "")
     if not isinstance(value, (str, list, dict)) and any(origin in (str, os.PathLike) for origin in origins):

@@ -25,5 +25,8 @@ def position() -> Position | Span | Gathered:
     locate = _locate.get(None)
     found = resolved(locate()) if locate is not None else None
     if found is None:
-        raise FlowError("position() has an answer only inside a function that a running flow calls with an item")
+        raise FlowError(
+            "position() has an answer only inside a function that a running flow calls with an item on its event loop; "
+            "a function with on= gets it as its last argument: with_position=True"
+        )
     return found

@@ -38,7 +38,7 @@ def _show(
     lines.append(f"{arrow}{stage.name}  [{_kind(stage)}]")
     detail = f"{indent}      · "
     if len(stage.labels) > 1:
-        lines.append(f"{detail}fused: {' → '.join(stage.labels)}")
+        lines.append(f"{detail}{'cross together' if stage.placed else 'fused'}: {' → '.join(stage.labels)}")
     if edge is not None:
         lines.append(f"{detail}begins here because {stage.why}")
     onward = [edge for edge in plan.edges if edge.producer == stage.index]
@@ -66,6 +66,9 @@ def _kind(stage: PlannedStage) -> str:
         concurrency = getattr(operator, "concurrency", 1)
         order = "ordered" if getattr(operator, "ordered", True) else "unordered"
         return f"concurrent, {concurrency} at once, {order}"
+    if stage.placed:
+        first = stage.placed[0]
+        return f"placed: {first.on.label}, {'ordered' if first.ordered else 'unordered'}"
     return stage.kind
 
 
@@ -88,7 +91,8 @@ def to_mermaid(plan: Plan) -> str:
     """Return the plan as a Mermaid flowchart, left to right."""
     lines = ["flowchart LR"]
     for stage in plan.stages:
-        text = "<br/>".join(_quoted(label) for label in stage.labels) or "pass"
+        place = [f"({_kind(stage)})"] if stage.placed else []
+        text = "<br/>".join(_quoted(label) for label in (*stage.labels, *place)) or "pass"
         lines.append(f'    s{stage.index}["{text}"]')
     for edge in plan.edges:
         label = "dead letters" if edge.letters else "" if edge.output is None else str(edge.output)

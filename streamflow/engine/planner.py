@@ -10,6 +10,7 @@ from typing import Any
 from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
 from streamflow.engine.diamonds import refuse_diamonds
 from streamflow.engine.plan import Kind, Plan, PlannedEdge, PlannedStage
+from streamflow.engine.shares import ROOM_TO_BEGIN
 from streamflow.model.errors import FlowError
 from streamflow.model.failures import Recordable
 from streamflow.model.graph import Graph, Part
@@ -168,11 +169,14 @@ class _Planner:
     def _place_elsewhere(self, part: Part, operator: PlacedApply) -> _Exit:
         before = self.exits[part.inputs[0]]
         draft = self.stages[before.stage]
-        alone = before.buffer is None and before.output is None and self.uses[part.inputs[0]] == 1
-        if alone and draft.placed and operator.joins(draft.placed[-1]) and len(draft.placed) < MAX_FUSED:
-            draft.placed.append(operator)
-            return before
-        why = f"it runs on {operator.on.label}"
+        apart = self._parted(part, before) if draft.placed else ""
+        if draft.placed and not apart:
+            full = f"{MAX_FUSED} operators at most cross together" if len(draft.placed) == MAX_FUSED else ""
+            apart = operator.apart_from(draft.placed[-1]) or full
+            if not apart:
+                draft.placed.append(operator)
+                return before
+        why = f"it runs on {operator.on.label}" + (f", and {apart}" if apart else "")
         return self._begin(_Draft("placed", why, placed=[operator], open=False), part.inputs)
 
     def _place_sink(self, part: Part, sink: Sink[Any]) -> _Exit:
@@ -199,17 +203,23 @@ class _Planner:
         """Return the stage before `part` if it can take it in, else why it cannot."""
         before = self.exits[part.inputs[0]]
         draft = self.stages[before.stage]
-        if before.buffer is not None:
-            return None, "a buffer was asked for before it"
-        if self.uses[part.inputs[0]] > 1:
-            return None, "what comes before it has other consumers"
-        if before.output is not None:
-            return None, "it reads one output of a route"
+        if apart := self._parted(part, before):
+            return None, apart
+        if draft.placed:
+            return None, f"what comes before it runs on {draft.placed[0].on.label}"
         if not draft.open:
             return None, f"the stage before it stands alone: {draft.why}"
         if len(draft.fused) >= MAX_FUSED:
             return None, f"a fused function holds {MAX_FUSED} operators at most"
         return draft, ""
+
+    def _parted(self, part: Part, before: _Exit) -> str:
+        """Return why an edge stands before `part`, whatever it is; nothing if none need."""
+        if before.buffer is not None:
+            return "a buffer was asked for before it"
+        if self.uses[part.inputs[0]] > 1:
+            return "what comes before it has other consumers"
+        return "it reads one output of a route" if before.output is not None else ""
 
     def _begin(self, draft: _Draft, inputs: Iterable[Part]) -> _Exit:
         index = len(self.stages)
@@ -326,7 +336,9 @@ def _room_for(draft: _Draft) -> int:
     if isinstance(draft.operator, ConcurrentApply):
         at_once = 64 if draft.operator.concurrency == "auto" else draft.operator.concurrency
         return max(64, min(4 * at_once, DEFAULT_ITEMS))
-    return 1024 if draft.kind in ("sink", "placed") else DEFAULT_ITEMS
+    if draft.placed:
+        return ROOM_TO_BEGIN
+    return 1024 if draft.kind == "sink" else DEFAULT_ITEMS
 
 
 def _edge(before: _Exit, consumer: int, port: int, items: int) -> PlannedEdge:

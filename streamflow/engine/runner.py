@@ -20,6 +20,7 @@ from streamflow.engine.ends import Ends
 from streamflow.engine.failures import in_words
 from streamflow.engine.plan import Plan
 from streamflow.engine.run_clock import RunClock
+from streamflow.engine.run_memory import RunMemory
 from streamflow.engine.sampling import Sampler
 from streamflow.engine.stage import Stage
 from streamflow.engine.stages.source import SourceStage
@@ -27,6 +28,7 @@ from streamflow.engine.stages.timed import TimedStage
 from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
 from streamflow.engine.wiring import Wiring
+from streamflow.executors.cores import usable_cores
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
@@ -58,8 +60,12 @@ class Run:
         max_stall: float = 0.001,
         fuse: bool = True,
         resume: Checkpoint | None = None,
+        memory: str | int | None = None,
+        tune_allocator: bool = False,
+        gc_threshold: int | None = None,
     ) -> None:
         check_options(on_event, stall_after, max_stall, resume)
+        self._memory = RunMemory(memory, tune_allocator=tune_allocator, gc_threshold=gc_threshold)
         self.plan = plan
         self.state: State = "opening"
         self._opening = False
@@ -202,6 +208,9 @@ class Run:
             peak_rss=self._sampler.peak_rss,
             loop_lag=self._sampler.loop_lag,
             history=self._sampler.history.points(),
+            places=tuple(pool.statistics() for pool in self._wiring.pools.values()),
+            **self._memory.figures(),
+            cores=usable_cores(),
         )
 
     async def __aenter__(self) -> Run:
@@ -230,6 +239,7 @@ class Run:
 
     async def _live(self) -> None:
         """Open, run, complete or undo, close: the whole life, in a task that nobody else cancels."""
+        self._memory.begin()
         try:
             if self._asked is None:  # a run may be stopped before it has begun
                 await self._open()
@@ -251,6 +261,7 @@ class Run:
             self._measure(0.0)
             self.state = self._final_state()
             self.report = RunReport(self.state, self.statistics(), in_words(self._error))
+            self._memory.end()
             self._wiring.dismantle()
             self._let_go()
             self._tell(events.RunEnded(state=self.state, report=self.report))
@@ -264,7 +275,10 @@ class Run:
 
     async def _run_stages(self) -> None:
         self._measure(0.0)
-        watch = asyncio.create_task(self._watch(), name="streamflow watch")
+        watching = [asyncio.create_task(self._watch(), name="streamflow watch")]
+        if self._memory.limited:
+            governing = self._memory.govern(self._wiring.stages, self._wiring.channels, self._tell)
+            watching.append(asyncio.create_task(governing, name="streamflow memory"))
         try:
             async with asyncio.TaskGroup() as group:
                 for stage in self._wiring.stages:
@@ -273,8 +287,9 @@ class Run:
                 if not self._opened.done():
                     self._opened.set_result(None)
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
 
     async def _guard(self, stage: Stage) -> None:
         """Run one stage; whatever it ends with is the supervisor's to judge, and never another stage's cancellation."""

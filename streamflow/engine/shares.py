@@ -7,22 +7,28 @@ from typing import Any
 
 #: Seconds of work in a share: enough that crossing costs little, so little that nobody waits for it.
 SHARE_SECONDS = 0.01
+#: Seconds for which sending a share, or taking it in again, may hold the event loop.
+CROSSING_SECONDS = 0.001
 #: Bytes of items in a share.
 SHARE_BYTES = 4 << 20
 MAX_SHARE = 4096
+#: Items that may wait for a stage which runs elsewhere, before it knows what an item costs there.
+ROOM_TO_BEGIN = 64
 
 
-def share_size(there: int, workers: int, cost: float, item_bytes: float) -> int:
+def share_size(there: int, workers: int, cost: float, crossing: float, item_bytes: float) -> int:
     """Return how many of the items that are `there` the next share is to have, at least one.
 
-    `cost` is what an item takes in seconds, 0 while nobody knows: then one item finds it out. Towards the end of what
+    `cost` is what an item takes in seconds, 0 while nobody knows: then one item finds it out; `crossing` for how many
+    seconds an item holds the loop on its way. Towards the end of what
     is there shares shrink, so that uneven items leave no worker without work for long (guided self-scheduling,
     Polychronopoulos and Kuck 1987, with half of its shares).
     """
     if not cost:
         return 1
     fair = -(-there // (2 * workers))
-    return max(1, min(fair, int(SHARE_SECONDS / cost), int(SHARE_BYTES / max(item_bytes, 1.0)), MAX_SHARE))
+    by_time = min(SHARE_SECONDS / cost, CROSSING_SECONDS / max(crossing, 1e-9))
+    return max(1, min(fair, int(by_time), int(SHARE_BYTES / max(item_bytes, 1.0)), MAX_SHARE))
 
 
 class Broken:

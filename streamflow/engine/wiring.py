@@ -149,6 +149,8 @@ class Wiring:
         for stage in self.stages:
             if isinstance(stage, FanInStage):
                 stage.listen()
+            if isinstance(stage, PlacedStage):
+                stage.elastic = not any(edge.asked for edge in self.plan.edges if edge.consumer == stage.planned.index)
             if isinstance(stage, ConcatStage):
                 stage.prepare(self._sources_behind(stage.planned.index))
 

@@ -41,8 +41,7 @@ class JoinedThreads(ThreadingBackend):  # type: ignore[misc]  # joblib ships no 
 
     def terminate(self) -> None:
         """End the threads, each after the call that it is at."""
-        pool: Any = self._pool  # type: ignore[has-type]
-        self._pool = None
+        pool, self._pool = self.__dict__.get("_pool"), None
         if pool is not None:
             pool.close()
             pool.join()

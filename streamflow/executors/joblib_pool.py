@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from streamflow.executors.crossing import refused
@@ -13,6 +13,7 @@ from streamflow.executors.joblib_worker import crossing
 from streamflow.executors.tickets import Tickets
 from streamflow.model.interfaces import Pool
 from streamflow.model.placement import Chain, Outcome
+from streamflow.model.statistics import PlaceStatistics
 
 #: Shares that are in a pool for each worker: joblib hands out two, and takes the next one as one of them ends.
 DEPTH = 3
@@ -39,6 +40,7 @@ class JoblibPool(Pool):
 
     def __init__(self, executor: Settings) -> None:
         self.loop = asyncio.get_running_loop()
+        self._executor = executor
         self._place = InProcesses() if executor.backend == "loky" and executor.workers > 1 else InThreads()
         self._rounds = Rounds(executor.label, executor.workers, self._place, self)
         self._tickets = Tickets(DEPTH * executor.workers)
@@ -78,9 +80,9 @@ class JoblibPool(Pool):
         else:
             self._rounds.put(share)
 
-    def statistics(self) -> Mapping[str, int]:
+    def statistics(self) -> PlaceStatistics:
         """Return how often a worker has died."""
-        return {"died": self._died}
+        return PlaceStatistics(name=self._executor.label, workers=self._executor.workers, died=self._died)
 
     async def close(self) -> None:
         """Let idle workers leave their resources; break off what is under way, as far as that is possible."""

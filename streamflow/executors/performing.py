@@ -11,11 +11,13 @@ from typing import Any, Final
 from streamflow.model.errors import FlowError
 from streamflow.model.placement import Chain, Failure, Outcome, Step
 
-#: What a cursor tells, by index: the item of the share that is at work, its step, and since when (`monotonic_ns`).
+#: What a cursor tells, by index: the item of the share that is at work, its step, and since when (`monotonic_ns`);
+#: and what it is told: to begin no further item.
 ITEM: Final = 0
 STEP: Final = 1
 SINCE: Final = 2
-CURSOR: Final = 3
+STOP: Final = 3
+CURSOR: Final = 4
 Cursor = MutableSequence[int] | memoryview
 
 
@@ -50,6 +52,9 @@ class Performer:
         outcome = Outcome(kept=(kept := []), dropped=[0] * len(self.chain.steps))
         values, timed = outcome.values, self.chain.timeout is not None
         for index, item in enumerate(items):
+            if cursor[STOP]:
+                outcome.undone = range(index, len(items))
+                break
             if timed:
                 cursor[SINCE] = monotonic_ns()  # before the item: who reads item, then time, blames no later item
             cursor[ITEM] = index

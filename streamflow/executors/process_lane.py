@@ -7,13 +7,14 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from time import thread_time
 from typing import Any, Protocol
 
 import cloudpickle
 
 from streamflow.executors.errors import unpickled_error
 from streamflow.executors.kept import GRACE, Kept
-from streamflow.executors.performing import ITEM, SINCE, STEP
+from streamflow.executors.performing import ITEM, SINCE, STEP, STOP
 from streamflow.executors.process_settings import ProcessSettings
 from streamflow.executors.wire import Content, Message, in_one_piece
 from streamflow.executors.worker import ANSWERING, CURSOR_FIELDS, SHARE
@@ -24,6 +25,8 @@ from streamflow.model.placement import Chain, Failure, Outcome
 
 #: Shares that are with a worker: one at work, one that is there when it ends.
 DEPTH = 2
+#: Seconds that a worker is given at the end to come back from its call, before it is killed.
+GRACE_AT_WORK = 0.25
 #: The part of a worker's arena that results may keep occupied; beyond, they are copied out.
 MOST_LENT = 0.5
 
@@ -31,7 +34,7 @@ MOST_LENT = 0.5
 class Share:
     """Be one share: what was asked, and what of it travels."""
 
-    __slots__ = ("answer", "chain", "items", "number", "parts", "positions")
+    __slots__ = ("answer", "chain", "held", "items", "number", "parts", "positions")
 
     def __init__(
         self,
@@ -47,6 +50,8 @@ class Share:
         self.positions = positions
         self.answer = answer
         self.parts = Packed(b"", [])
+        #: Seconds of work on the loop to send it: not of the clock, which goes on while others have the processor.
+        self.held = 0.0
 
 
 class Crew(Protocol):
@@ -138,10 +143,9 @@ class Lane:
         self._detach()
         if self._ended:
             return False
-        if self.worker.ready and not self.shares:
+        self.worker.cursor[STOP] = 1
+        if self.worker.ready:
             self.worker.send(("end",) if kept is None or self.retired else ("forget",))
-        else:
-            self.worker.kill()
         return True
 
     def farewell(self, kept: Kept | None) -> bytes | None:
@@ -149,15 +153,15 @@ class Lane:
         worker = self.worker
         if worker.process is None:
             return None
-        if not worker.ready or self.shares:
-            worker.kill()  # again: it may have been started only after that
-            worker.wait(0)
-            return None
         keeping = kept is not None and not self.retired
-        said = worker.converse("forgotten" if keeping else "ended", GRACE)
+        grace = (GRACE_AT_WORK if self.shares else GRACE) if worker.ready else 0.0
+        said = worker.converse("forgotten" if keeping else "ended", grace)
         error: bytes | None = said[1] if said is not None else None
-        if not (keeping and kept is not None and said is not None and not kept.put([worker])):
-            worker.wait(GRACE if said is not None else 0)
+        if keeping and kept is not None and said is not None:
+            worker.cursor[STOP] = 0
+            if not kept.put([worker]):
+                return error
+        worker.wait(GRACE if said is not None else 0.0)
         return error
 
     # -- the conversation -----------------------------------------------------------------------------------------
@@ -168,11 +172,19 @@ class Lane:
             self._send(("chain", self._told, self.pool.pickled[self._told]))
             self._told += 1
 
+    def trim(self) -> None:
+        """Have both arenas give back the pages that are free."""
+        if self._attached:
+            self.worker.inbox.trim()
+            self._send(("trim",))
+
     def take(self, share: Share) -> bool:
         """Send a share, if there is room for it in the worker's memory."""
         if not self._attached or self.retired:
             return False
+        began = thread_time()
         content = self._content(share)
+        share.held += thread_time() - began
         if content is None:
             return False
         self.shares[share.number] = share
@@ -213,7 +225,10 @@ class Lane:
         for offset in frees:
             self.worker.inbox.give_back(offset)
         share = self.shares.pop(number)
-        self.pool.answer(share, self._read_outcome(share, content, report))
+        began = thread_time()
+        outcome = self._read_outcome(share, content, report)
+        outcome.crossing = max(share.held, thread_time() - began)
+        self.pool.answer(share, outcome)
         self._items_done += len(share.items) - len(report["undone"])
         limit = self.pool.executor.recycle_after
         if self.retired:
@@ -261,8 +276,10 @@ class Lane:
     def _values(self, content: Content) -> list[Any]:
         payload, buffers, _ = content
         worker = self.worker
-        lent = worker.outbox.held + sum(length for _, length, _ in buffers)
-        as_views = self.pool.executor.views and lent <= MOST_LENT * self.pool.executor.arena
+        crossed = sum(length for _, length, _ in buffers)
+        worker.crossed += crossed
+        lent = worker.outbox.held + crossed
+        as_views = self.pool.executor.views and lent <= MOST_LENT * self.pool.executor.arena_size
         views = [self._lent(*buffer) if as_views else self._copied(*buffer) for buffer in buffers]
         values: list[Any] = unpack(payload if isinstance(payload, bytes) else self._copied(*payload), views)
         return values

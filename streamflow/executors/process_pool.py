@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import thread_time
 from typing import Any
 
 from streamflow.executors.crossing import pickled_chain, refused
@@ -17,14 +18,19 @@ from streamflow.executors.tickets import Tickets
 from streamflow.executors.wire import packed
 from streamflow.executors.worker_process import WorkerProcess
 from streamflow.files.threads import FileThread
+from streamflow.memory.allocator import allocator_environment
+from streamflow.memory.reclaiming import register
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Pool
 from streamflow.model.placement import Chain, Outcome
+from streamflow.model.statistics import PlaceStatistics
 
 #: Deaths in a row without any item to blame, after which no more workers are started.
 MAX_UNEXPLAINED = 3
-#: Seconds between two looks at the workers, and until the first spare one is started.
+#: Seconds between two looks at the workers.
 LOOK_EVERY = 0.25
+#: Seconds until the first spare worker is started: until then it would only slow the others down.
+SPARE_AFTER = 1.0
 
 
 class ProcessPool(Pool):
@@ -44,13 +50,15 @@ class ProcessPool(Pool):
         self._waiting: deque[Share] = deque()
         self._serial = 0
         self._unexplained = 0
-        self._counts = {"died": 0, "timed out": 0, "recycled": 0, "started": 0}
+        self._counts = Counter[str]()
         self._timer: asyncio.TimerHandle | None = None
+        self._began = self.loop.time()
         self.closed = False
         self._error: BaseException | None = None
 
     def begin(self) -> None:
         """Start the workers, or take those that were kept."""
+        register(self)
         for worker in self._kept.take() if self._kept is not None else []:
             if worker.alive and len(self._lanes) < self.executor.workers:
                 self._lanes.append(Lane(self, worker))
@@ -89,20 +97,34 @@ class ProcessPool(Pool):
         """Give the share to a worker, as soon as one can take it."""
         self._serial += 1
         share = Share(self._serial, chain, items, positions, answer)
+        began = thread_time()
         try:
             share.parts = packed([list(items), positions])
         except Exception:
             self.loop.call_soon(self._refuse_unpicklable, share)
             return
+        share.held = thread_time() - began
         self._waiting.append(share)
         self.place_waiting()
         timeout = self.chains[chain].timeout
         if timeout is not None:
             self._look_later(min(LOOK_EVERY, timeout))
 
-    def statistics(self) -> Mapping[str, int]:
-        """Return how many workers were started, died, timed out and were recycled."""
-        return dict(self._counts)
+    def statistics(self) -> PlaceStatistics:
+        """Return how many workers were started, died, timed out and were recycled, and how much has crossed."""
+        for lane in self._all():
+            self.note_arena(lane.worker)
+        return PlaceStatistics(name=self.executor.label, workers=self.executor.workers, **self._counts)
+
+    def trim(self) -> int:
+        """Have the arenas give back what is free, soon; called on any thread."""
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self._trim)
+        return 0
+
+    def _trim(self) -> None:
+        for lane in self._all():
+            lane.trim()
 
     async def close(self) -> None:
         """End idle workers in peace, or keep them; kill those that are at work."""
@@ -112,6 +134,7 @@ class ProcessPool(Pool):
         endings = [self._thread.submit(lane.farewell, self._kept) for lane in self._all() if lane.leave(self._kept)]
         results = await asyncio.gather(*endings, return_exceptions=True)
         await self._thread.close()
+        self.statistics()  # what the arenas saw goes with them
         self._lanes.clear()
         self._retiring.clear()
         self._spare = None
@@ -153,7 +176,9 @@ class ProcessPool(Pool):
 
     def _new_lane(self) -> Lane:
         executor = self.executor
-        worker = WorkerProcess(arena=executor.arena, memory=executor.memory, environment={})
+        # A worker is nobody's but ours: it keeps what was freed, so that arrays that come and go fault no pages.
+        environment = allocator_environment()
+        worker = WorkerProcess(arena=executor.arena_size, memory=executor.memory_limit, environment=environment)
         lane = Lane(self, worker)
         self._counts["started"] += 1
         starting = self._thread.submit(worker.start)
@@ -179,8 +204,17 @@ class ProcessPool(Pool):
 
     def reap(self, lane: Lane) -> None:
         """Learn how a worker has ended whose pipe has."""
+        self.note_arena(lane.worker)
         ending = self._thread.submit(lane.worker.wait, GRACE)
         ending.add_done_callback(lambda ended: self._lost(lane, ended.result()))
+
+    def note_arena(self, worker: WorkerProcess) -> None:
+        """Keep what one worker's arena has seen."""
+        counts = self._counts
+        counts["arena_peak"] = max(counts["arena_peak"], worker.inbox.peak)
+        counts["waits"] += worker.inbox.waits - worker.waits_noted
+        counts["crossed_bytes"] += worker.crossed
+        worker.waits_noted, worker.crossed = worker.inbox.waits, 0
 
     def resources_left(self, error: bytes | None) -> None:
         """Keep what leaving the resources of a recycled worker has raised."""
@@ -236,11 +270,12 @@ class ProcessPool(Pool):
         for lane in list(self._lanes):
             left = lane.seconds_left()
             if left <= 0:
-                self._counts["timed out"] += 1
+                self._counts["timed_out"] += 1
                 lane.kill_overdue()
             soonest = min(soonest, left)
             lane.notice_death()
-        if self._spare is None and self._error is None and all(lane.worker.ready for lane in self._lanes):
+        ready = self._error is None and all(lane.worker.ready for lane in self._lanes)
+        if self._spare is None and ready and self.loop.time() - self._began > SPARE_AFTER:
             with suppress(FlowError):  # what is missing for it now may be there at the next look
                 self._spare = self._new_lane()
         self._look_later(max(0.001, soonest))

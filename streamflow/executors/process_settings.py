@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamflow.model.arguments import seconds_of, whole_number
+from streamflow.model.arguments import memory_of, seconds_of, whole_number
 
 #: Bytes of shared memory each way for each worker; its pages are taken when they are first used.
 ARENA = 64 << 20
@@ -12,14 +12,14 @@ ARENA = 64 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings:
-    """Hold how many workers there are, and what is asked of each; see `processes`."""
+    """Hold how many workers there are, and what is asked of each; see `processes`. Sizes become numbers of bytes."""
 
     count: int
     timeout: float | None = None
     recycle_after: int | None = None
-    memory: int | None = None
+    memory: str | int | None = None
     views: bool = True
-    arena: int = ARENA
+    arena: str | int = ARENA
 
     def __post_init__(self) -> None:
         whole_number("processes(n)", self.count, 1)
@@ -28,8 +28,18 @@ class ProcessSettings:
         if self.recycle_after is not None:
             whole_number("processes(recycle_after=...)", self.recycle_after, 1)
         if self.memory is not None:
-            whole_number("processes(memory=...), in bytes", self.memory, 1 << 20)
-        whole_number("processes(arena=...), in bytes", self.arena, 1 << 20)
+            object.__setattr__(self, "memory", memory_of("processes(memory=...)", self.memory))
+        object.__setattr__(self, "arena", memory_of("processes(arena=...)", self.arena, least=1 << 20))
+
+    @property
+    def memory_limit(self) -> int | None:
+        """Return what a worker may allocate, in bytes."""
+        return None if self.memory is None else int(self.memory)
+
+    @property
+    def arena_size(self) -> int:
+        """Return the bytes of shared memory each way."""
+        return int(self.arena)
 
     @property
     def workers(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import ClassVar
@@ -21,7 +22,12 @@ class Processes(ProcessSettings, Executor):
     interrupts: ClassVar[bool] = True
 
     async def open(self) -> Pool:
-        """Start the workers, and return without waiting for them."""
+        """Start the workers, and return without waiting for them; FlowError on Windows."""
+        if sys.platform == "win32":
+            raise FlowError(
+                f"{self.label}: worker processes need Linux or macOS (inherited descriptors, fcntl); on Windows "
+                f"on='joblib' works, and on='thread' where functions release the GIL"
+            )
         from streamflow.executors.process_pool import ProcessPool
 
         pool = ProcessPool(self, self.kept[-1] if self.kept else None)
@@ -50,16 +56,16 @@ def processes(
     *,
     timeout: float | None = None,
     recycle_after: int | None = None,
-    memory: int | None = None,
+    memory: str | int | None = None,
     views: bool = True,
-    arena: int = ARENA,
+    arena: str | int = ARENA,
 ) -> Processes:
     """Describe `count` worker processes, for functions that compute in Python.
 
     `timeout` is in seconds an item, after which its worker is killed; it is the default of the functions' own. A worker
-    is replaced after `recycle_after` items. `memory` bounds what a worker allocates, in bytes: beyond, its function
-    gets a MemoryError. Arrays cross through shared memory, `arena` bytes each way for each worker; with `views` the
-    results are handed on as they lie there, which lasts as long as they are referred to, else they are copied.
+    is replaced after `recycle_after` items. `memory` bounds what a worker allocates ("1GB", or a number of bytes):
+    beyond, its function gets a MemoryError. Arrays cross through shared memory, `arena` bytes each way for each worker;
+    with `views` the results are handed on as they lie there, for as long as they are referred to, else copied out.
 
     >>> import streamflow as sf
     >>> list(sf.flow([3, 4]).map(lambda n: n * n, on=sf.processes(2)))

@@ -11,17 +11,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from streamflow.executors.performing import CURSOR, ITEM, SINCE, STEP, Performer
+from streamflow.executors.performing import CURSOR, ITEM, SINCE, STEP, STOP, Performer
 from streamflow.executors.tickets import Tickets
 from streamflow.model.arguments import whole_number
 from streamflow.model.errors import ItemTimeout
 from streamflow.model.interfaces import Executor, Pool
 from streamflow.model.placement import Chain, Failure, Outcome
+from streamflow.model.statistics import PlaceStatistics
 
 log = logging.getLogger("streamflow.executors")
 
@@ -79,7 +80,7 @@ class ThreadPool(Pool):
         self._lanes: list[_Lane] = []
         self._under_way: set[_Share] = set()
         self._closed = False
-        self._abandoned = 0
+        self._started = self._abandoned = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def load(self, chain: Chain) -> int:
@@ -102,14 +103,15 @@ class ThreadPool(Pool):
         share = _Share(chain, items, positions, answer)
         self._under_way.add(share)
         if len(self._lanes) < self.executor.workers:
-            self._lanes.append(_Lane(self))
+            self._begin_lane()
         self.shares.put(share)
         if self.chains[chain].timeout is not None and self._timer is None:
             self._watch()
 
-    def statistics(self) -> Mapping[str, int]:
-        """Return how many threads were given up."""
-        return {"abandoned": self._abandoned}
+    def statistics(self) -> PlaceStatistics:
+        """Return how many threads were begun, and given up."""
+        label, count = self.executor.label, self.executor.workers
+        return PlaceStatistics(name=label, workers=count, started=self._started, abandoned=self._abandoned)
 
     async def close(self) -> None:
         """Let each thread come back from its call; one that does not is reported, and left to itself."""
@@ -119,7 +121,8 @@ class ThreadPool(Pool):
         with suppress(queue.Empty):
             while True:
                 self.shares.get_nowait()  # what nobody has begun is not begun
-        for _ in self._lanes:
+        for lane in self._lanes:
+            lane.cursor[STOP] = 1
             self.shares.put(None)
         deadline = time.monotonic() + GRACE
         for lane in self._lanes:
@@ -137,6 +140,10 @@ class ThreadPool(Pool):
         self._under_way.discard(share)
         self._tickets.give_back()
         share.answer(outcome)
+
+    def _begin_lane(self) -> None:
+        self._lanes.append(_Lane(self))
+        self._started += 1
 
     def _watch(self) -> None:
         """Give up the calls that have taken too long, and look again when the next one may have."""
@@ -164,7 +171,7 @@ class ThreadPool(Pool):
         )
         undone = [other for other in range(len(share.items)) if other != index]
         if len(self._under_way) > 1 or undone:
-            self._lanes.append(_Lane(self))
+            self._begin_lane()
         self.answered(share, Outcome(kept=(), failures=[Failure(index, step, error)], undone=undone))
 
 

@@ -5,6 +5,7 @@ To the worker:
     ("share", number, key, content, frees)               items to be done
     ("main", name, payload)                              the answer to "need"
     ("room", frees, beyond)                              the answer to "full"; blocks that nobody refers to any more
+    ("trim",)                                            give back the memory that is free
     ("forget",)                                          drop the chains: another run will bring its own
     ("end",)                                             leave the resources and exit
 From the worker:
@@ -49,7 +50,7 @@ class Frames:
     def __init__(self) -> None:
         self._rest = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Message]:
         """Yield the messages that are whole now."""
         rest = self._rest
         rest += data

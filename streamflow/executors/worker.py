@@ -21,19 +21,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from streamflow.executors.errors import pickled_error
-from streamflow.executors.performing import ITEM, Performer
+from streamflow.executors.performing import CURSOR, ITEM, Performer
 from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame, in_one_piece, packed
 from streamflow.memory.arena import Arena, Block, Borrowed
 from streamflow.memory.packing import Packed
+from streamflow.memory.reclaiming import give_back_freed
 from streamflow.memory.segment import Segment
 from streamflow.model.errors import FlowError, NotTransferable
 from streamflow.model.placement import Failure, Outcome
 
-#: Beside what `performing` writes: the share that is at work, from 1, and 0 in between.
-SHARE = 3
+#: Beside what `performing` knows: the share that is at work, from 1, and 0 in between.
+SHARE = CURSOR
 #: The worth of ITEM while the results are on their way: no function is at work.
 ANSWERING = -1
-CURSOR_FIELDS = 4
+CURSOR_FIELDS = CURSOR + 1
 
 
 def main() -> None:
@@ -55,9 +56,11 @@ def _die_with_parent(life: int) -> None:
     """Have the kernel end this process when the parent's end of a pipe is closed, whatever C code is at work."""
     # SIGIO's default is the end of the process; nothing is ever written to this pipe, so that it is its end that
     # raises the signal. A thread that reads would not run while C code holds the GIL.
-    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-    flags = fcntl.fcntl(life, fcntl.F_GETFL)
-    fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
+    # Where a system cannot do that, the worker ends with its next look at the other pipe.
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(life, fcntl.F_GETFL)
+        fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
     with contextlib.suppress(BlockingIOError):
         if os.read(life, 1) == b"":  # it has gone already
             os._exit(0)
@@ -96,6 +99,9 @@ class Worker:
                 self._load(*message[1:])
             elif kind == "room":
                 self._free(message[1])
+            elif kind == "trim":
+                self._outbox.trim()
+                give_back_freed()
             elif kind == "forget":
                 self._forget()
             elif kind == "end":

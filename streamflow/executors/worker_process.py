@@ -42,11 +42,14 @@ class WorkerProcess:
         self._arena = arena
         self._environment = environment
         self._unsent = bytearray()
+        self._arrived = memoryview(bytearray(1 << 16))
         self.pipe, self._far = socket.socketpair()
         self._life_far, self._life = os.pipe()
         self.pipe.setblocking(False)
         self.process: subprocess.Popen[bytes] | None = None
         self.closed = False
+        #: Bytes that went through the arenas, and waits for room there, as far as somebody has taken note of them.
+        self.crossed = self.waits_noted = 0
 
     # -- on a thread ----------------------------------------------------------------------------------------------
 
@@ -150,12 +153,12 @@ class WorkerProcess:
     def read(self) -> list[Message] | None:
         """Return what has arrived, None at the end."""
         try:
-            data = self.pipe.recv(1 << 18)
+            count = self.pipe.recv_into(self._arrived)
         except BlockingIOError:
             return []
         except OSError:
             return None
-        return list(self.frames.feed(data)) if data else None
+        return list(self.frames.feed(self._arrived[:count])) if count else None
 
     def place(self, parts: Packed, count: int, *, beyond: bool) -> Content | None:
         """Copy the large parts into the worker's memory and return what travels; None while there is no room."""
@@ -171,6 +174,7 @@ class WorkerProcess:
                     self.inbox.give_back(offset)
                 return None
             block.view[:] = data
+            self.crossed += data.nbytes
             placed.append((*block.reference, data.readonly))
         return parts.payload if inline else placed.pop(), placed, count
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterable, Iterable
 from typing import Any, Literal
 
+from streamflow.executors.cores import usable_cores
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Executor, Sink, Source
 from streamflow.model.policies import DeadLetters
@@ -128,10 +129,3 @@ def as_executor(on: object) -> Executor | None:
     raise FlowError(
         f"on={on!r}{hint}: expected {', '.join(map(repr, PLACES))}, or sf.threads(n), sf.processes(n), sf.joblib(...)"
     )
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,1 +1,1 @@
-"""Memory that is bounded, handed out again and shared between processes."""
+"""Memory that is used again, shared with workers, and kept below a limit."""

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import mmap
 import os
-import secrets
 import sys
 from typing import Final
 
@@ -139,6 +138,7 @@ def _anonymous() -> tuple[int, bool]:
 
 def _unlinked() -> int:
     import _posixshmem  # type: ignore[import-not-found]  # what multiprocessing has it from; typed nowhere
+    import secrets  # late: with its hashes it would cost each worker's start 4 ms
 
     for _ in range(ATTEMPTS):
         # Short: macOS takes 31 characters.

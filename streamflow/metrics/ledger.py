@@ -28,6 +28,7 @@ class Ledger:
         "name",
         "operators",
         "passed",
+        "place",
         "progress",
         "received",
         "restored",
@@ -44,6 +45,7 @@ class Ledger:
         self.busy = self.starved = self.blocked = 0.0
         self.concurrency = 1
         self.state = "new"
+        self.place = ""
         self.drops: Mapping[str, int] = {}
         self.progress: Progress | None = None
 
@@ -68,6 +70,7 @@ class Ledger:
             concurrency=self.concurrency,
             state=self.state,
             operators=self.operators,
+            place=self.place,
             drops=dict(self.drops),
             progress=self.progress,
         )

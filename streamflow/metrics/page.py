@@ -64,6 +64,9 @@ def _figures(statistics: RunStatistics) -> str:
         pace = written(_rate(statistics.bytes_in, elapsed), "bytes/s")
         figures.append((f"read{_of_all(statistics)}, {pace}", written(statistics.bytes_in, "bytes")))
     figures += [("items failed", f"{statistics.failed:,}"), ("peak memory", written(statistics.peak_rss, "bytes"))]
+    if statistics.memory is not None:
+        held = written(statistics.memory.seconds_held, "seconds")
+        figures.append((f"memory limit; sources held {held}", written(statistics.memory.limit, "bytes")))
     if latency.count:
         figures.append((f"latency p50; p99 {written(latency.p99, 'seconds')}", written(latency.p50, "seconds")))
     cells = (element("div", element("b", text(value)) + element("span", name)) for name, value in figures)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streamflow.metrics.bottleneck import bottleneck
+from streamflow.metrics.units import written
 from streamflow.model.printable import printable
 from streamflow.model.statistics import RunStatistics
 
@@ -77,8 +78,49 @@ class RunReport:
         if latency.count:
             quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
             lines.append("  latency: " + ", ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in quantiles))
+        lines += _places(self.statistics)
+        lines += _memory(self.statistics)
         lines.append(f"  bottleneck: {self.bottleneck}")
         lines = [printable(line) for line in lines]
         if self.error is not None:
             lines += [printable(f"  failed: {self.error}", keep="\n\t").replace("\n", "\n    ")]
         return "\n".join(lines)
+
+
+def _places(statistics: RunStatistics) -> list[str]:
+    """Say what befell workers, where something did."""
+    lines = []
+    for place in statistics.places:
+        told = (
+            (place.died, "died and replaced"),
+            (place.timed_out, "of them killed for an item that took too long"),
+            (place.recycled, "recycled"),
+            (place.abandoned, "abandoned in a call that did not come back"),
+        )
+        words = [f"{count:,} {what}" for count, what in told if count]
+        if place.crossed_bytes:
+            words.append(f"{written(place.crossed_bytes, 'bytes')} through shared memory")
+        if place.waits:
+            words.append(f"which was exhausted {place.waits:,} times")
+        if words:
+            lines.append(f"  {place.name}: {', '.join(words)}")
+    return lines
+
+
+def _memory(statistics: RunStatistics) -> list[str]:
+    """Say what pools gave, where there was a run to speak of, and how a memory limit was kept."""
+    lines = [f"  {pool.name}: {pool.hits:,} used again, {pool.misses:,} made" for pool in statistics.pools if pool.hits]
+    memory = statistics.memory
+    if memory is not None:
+        line = f"  memory limit: {written(memory.limit, 'bytes')}, peak {written(memory.peak, 'bytes')}"
+        if memory.times_held:
+            held = "once" if memory.times_held == 1 else f"{memory.times_held:,} times"
+            line += f"; sources held {held}, {written(memory.seconds_held, 'seconds')} in all"
+        if memory.let_through:
+            line += f", {memory.let_through:,} batches let through alone"
+        if memory.reclaimed:
+            line += f"; {written(memory.reclaimed, 'bytes')} given back"
+        lines.append(line)
+    if statistics.allocator is not None:
+        lines.append(f"  allocator: {statistics.allocator}")
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from operator import index
 
@@ -21,6 +22,12 @@ def whole_number(what: str, number: object, least: int) -> int:
     return found
 
 
+#: The units in which an amount of memory is given.
+UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+#: Bytes that an interpreter takes before it does anything: no smaller amount can be meant as a limit.
+LEAST_MEMORY = 1 << 24
+
+
 def seconds_of(what: str, seconds: object, *, zero: bool = False) -> float:
     """Return `seconds`; raise FlowError, beginning with `what`, unless it is a finite number above 0, or `zero`."""
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
@@ -28,3 +35,42 @@ def seconds_of(what: str, seconds: object, *, zero: bool = False) -> float:
     if not is_number or not 0 <= seconds < float("inf") or (seconds == 0 and not zero):  # type: ignore[operator]
         raise FlowError(f"{what}: {seconds!r} is not a number of seconds {'from 0 on' if zero else 'above 0'}")
     return float(seconds)  # type: ignore[arg-type]
+
+
+def memory_of(what: str, amount: object, least: int | None = None) -> int:
+    """Return the bytes of `amount`, a whole number of them or text such as "512MB"; FlowError says what is wrong.
+
+    `least` is the smallest that makes sense, where it is no process that has to live with it.
+
+    >>> memory_of("memory", "1.5 GB"), memory_of("memory", "512MiB"), memory_of("memory", 1 << 30)
+    (1500000000, 536870912, 1073741824)
+    """
+    if isinstance(amount, str):
+        found = _bytes_written(what, amount)
+    else:
+        try:
+            found = index(amount)  # type: ignore[arg-type]  # that is the question
+        except TypeError:
+            found = -1
+        if isinstance(amount, bool) or found < 0:
+            raise FlowError(f"{what}: {amount!r} is no amount of memory; write it as in '512MB', or as a whole number")
+    if least is not None and found < least:
+        raise FlowError(f"{what}: {amount!r} is too little; give at least '{least >> 20}MiB'")
+    if least is None and found < LEAST_MEMORY:
+        meant = f"; did you mean '{found}MB'?" if 16 < found < 10**6 and not isinstance(amount, str) else ""
+        raise FlowError(f"{what}: {amount!r} is less than Python itself takes; give at least '16MiB'{meant}")
+    if found > sys.maxsize:
+        raise FlowError(f"{what}: {amount!r} is more than this machine can count")
+    return found
+
+
+def _bytes_written(what: str, text: str) -> int:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-z]*)\s*", text, re.ASCII)
+    if match is None:
+        raise FlowError(f"{what}: {text!r} is no amount of memory; write a number and a unit, as in '512MB'")
+    number, unit = match.groups()
+    if unit in UNITS:
+        return int(min(float(number) * UNITS[unit], 2.0**64))  # so many digits that it is infinite: still too much
+    alike = [known for known in UNITS if unit and known.lower() in (unit.lower(), unit.lower() + "b")]
+    fix = f"did you mean '{number}{alike[0]}'?" if alike else f"write {number}MB, or one of {', '.join(UNITS)}"
+    raise FlowError(f"{what}: {text!r} has {f'the unit {unit!r}, which is none' if unit else 'no unit'}; {fix}")

@@ -74,6 +74,30 @@ class CheckpointCommitted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryReclaimed(Event):
+    """Memory came near the run's limit, and what was not in use was given back: `reclaimed` bytes, `now` are left."""
+
+    reclaimed: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesHeld(Event):
+    """Memory came to the mark below `limit`, and the sources read no more until it has fallen; all in bytes."""
+
+    now: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesLetGo(Event):
+    """Memory has fallen far enough, and the sources read again, which were held for `seconds`."""
+
+    now: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileChanged(Event):
     """The file that a source follows became another; `change` is one word, `detail` a sentence.
 

@@ -11,7 +11,7 @@ Time is not an interface here: the running event loop is the clock, so a test th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from streamflow.model.errors import RecordError
@@ -19,7 +19,7 @@ from streamflow.model.events import Event
 from streamflow.model.placement import Chain, Outcome
 from streamflow.model.policies import FAIL, ErrorPolicy, Retry
 from streamflow.model.positions import Position
-from streamflow.model.statistics import Progress
+from streamflow.model.statistics import PlaceStatistics, Progress
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -392,9 +392,9 @@ class Pool(ABC):
     ) -> None:
         """Have the items taken through `chain`; `items` is not changed by the caller before the answer."""
 
-    def statistics(self) -> Mapping[str, int]:
-        """Return what is worth telling about the pool, by name: workers that were replaced, say."""
-        return {}
+    @abstractmethod
+    def statistics(self) -> PlaceStatistics:
+        """Return what befell the workers; asked after `close` too."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -58,7 +58,8 @@ class Outcome:
 
     Every item of the share is in `kept` (None: all are), was dropped by a step, is in `failures`, or in `undone`: those
     are to be given again, because their worker was lost or an item before them has failed. `fatal` is an error
-    that no item is to blame for. `seconds` is the time that the functions took.
+    that no item is to blame for. `seconds` is the time that the functions took, `crossing` that for which the event
+    loop was held to send the share or to take this in, whichever is longer.
     """
 
     values: list[Any] = field(default_factory=list)
@@ -69,4 +70,5 @@ class Outcome:
     #: Whether what is `undone` is to be given again one by one, because nobody knows which item is to blame.
     apart: bool = False
     seconds: float = 0.0
+    crossing: float = 0.0
     fatal: BaseException | None = None

@@ -53,7 +53,8 @@ class StageStatistics:
     `received + restored = passed + dropped + failed + retained + in_flight + abandoned`, where `restored` are items
     that a checkpoint of an earlier run held. `emitted` is counted apart, since
     `flat_map` multiplies and `batch` gathers. Times are in seconds: `busy` computing or awaiting the user's
-    functions, `starved` waiting for input, `blocked` waiting for room downstream.
+    functions (of a stage elsewhere: what its workers computed, divided by their number, which is `concurrency`),
+    `starved` waiting for input, `blocked` waiting for room downstream.
     """
 
     name: str
@@ -74,6 +75,8 @@ class StageStatistics:
     concurrency: int = 1
     state: str = "new"
     operators: tuple[str, ...] = ()
+    #: Where its functions run, if that is not the event loop: `processes(2)`.
+    place: str = ""
     drops: Mapping[str, int] = field(default_factory=dict)
     #: Of a source that can tell.
     progress: Progress | None = None
@@ -121,8 +124,70 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatistics:
+    """Count what a pool lent: `hits` lay idle, `misses` were made; `trims` were let go to make room or when asked to.
+
+    `refused` came back and could not be kept: too large, spoilt, or still looked into.
+    """
+
+    name: str
+    hits: int = 0
+    misses: int = 0
+    trims: int = 0
+    refused: int = 0
+    idle: int = 0
+    idle_bytes: int = 0
+    limit_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryStatistics:
+    """Tell how a run kept to its memory limit: bytes of the whole process tree, and what was done about them.
+
+    While the sources are `held` they read nothing, but for the batches that were `let_through` alone, each when nothing
+    else could move. `reclaimed` are the bytes by which memory fell while pools, garbage and the C library were trimmed.
+    """
+
+    limit: int
+    now: int = 0
+    peak: int = 0
+    held: bool = False
+    times_held: int = 0
+    seconds_held: float = 0.0
+    trims: int = 0
+    reclaimed: int = 0
+    let_through: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceStatistics:
+    """Count what befell the workers of one place, `name`: those beside the first `workers` were started in their stead.
+
+    `abandoned` are threads whose call did not come back in time. Arrays and other large buffers cross to worker
+    processes through arenas: `crossed_bytes` went that way, `arena_peak` were in use in one of them, and `waits` is how
+    often one was exhausted.
+    """
+
+    name: str
+    workers: int
+    started: int = 0
+    died: int = 0
+    timed_out: int = 0
+    recycled: int = 0
+    abandoned: int = 0
+    crossed_bytes: int = 0
+    arena_peak: int = 0
+    waits: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatistics:
-    """Hold the figures of a run at one moment; `elapsed` in seconds, `rss` and `peak_rss` in bytes."""
+    """Hold the figures of a run at one moment; `elapsed` in seconds, `rss` and `peak_rss` in bytes.
+
+    `memory` is there if the run has a memory limit. `pools` are those that were used while it lasted; they belong to
+    the process, and so do their figures. `allocator` says what came of tuning it, if that was asked for. `places` are
+    those other than the event loop where functions ran.
+    """
 
     state: str
     elapsed: float
@@ -133,6 +198,12 @@ class RunStatistics:
     peak_rss: int = 0
     loop_lag: float = 0.0
     history: tuple[Sample, ...] = ()
+    memory: MemoryStatistics | None = None
+    pools: tuple[PoolStatistics, ...] = ()
+    allocator: str | None = None
+    places: tuple[PlaceStatistics, ...] = ()
+    #: How many cores the process may use; 0 if nobody has asked.
+    cores: int = 0
 
     @property
     def items_in(self) -> int:

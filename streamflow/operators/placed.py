@@ -53,15 +53,29 @@ class PlacedApply(Operator):
         goes_on = self.errors.drops or self.retry is not None
         return Step(self.kind, self.call, self.label, self.resource, self.with_position, goes_on)
 
-    def joins(self, before: PlacedApply) -> bool:
-        """Tell whether items need not come back between `before` and this operator."""
+    def apart_from(self, before: PlacedApply) -> str:
+        """Return why items must come back between `before` and this operator; nothing if they need not."""
+        if self.on != before.on:
+            return f"what comes before it {_runs(before, self)}"
+        if self.ordered != before.ordered:
+            return f"it is {_order(self)}, what comes before it is {_order(before)}"
+        if self.timeout != before.timeout:
+            return f"its timeout is {_limit(self)}, before it that is {_limit(before)}"
         # What is tried again begins at its first step: an operator with retries of its own must be that.
-        return (
-            self.on == before.on
-            and self.ordered == before.ordered
-            and self.timeout == before.timeout
-            and self.retry is None
-        )
+        return "" if self.retry is None else "it has retries of its own, which begin at the first step in a worker"
+
+
+def _runs(before: PlacedApply, operator: PlacedApply) -> str:
+    alike = before.on.label == operator.on.label
+    return "has workers with other settings" if alike else f"runs on {before.on.label}"
+
+
+def _order(operator: PlacedApply) -> str:
+    return "ordered" if operator.ordered else "unordered"
+
+
+def _limit(operator: PlacedApply) -> str:
+    return "none" if operator.timeout is None else f"{operator.timeout:g} s"
 
 
 def placed_operator(

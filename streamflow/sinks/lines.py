@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from streamflow.files.target import Target
 from streamflow.files.threads import FileThread
+from streamflow.memory.pool import BUFFERS, Lease
 from streamflow.model.interfaces import InlineWriter
 
 #: Bytes that are gathered before they are written: 4 ms of work or more, in which the thread comes to its
@@ -35,7 +36,7 @@ class LinesWriter(InlineWriter[bytes]):
         # length.
         self._buffer = io.BytesIO()
         self.put = self._buffer.write  # type: ignore[method-assign]  # the C function itself: 28 ns a record
-        self._spare = bytearray()
+        self._spare: Lease[bytearray] | None = None
         self._outgoing: memoryview | None = None
         self._writing: asyncio.Future[None] | None = None
 
@@ -91,23 +92,33 @@ class LinesWriter(InlineWriter[bytes]):
     async def close(self) -> None:
         """Close the file and end its thread."""
         await self._thread.close_after(self.target.close, self._writing)
+        self._outgoing = self._writing = None
+        if self._spare is not None and self._thread.abandoned is None:
+            self._spare.give_back()
 
     def _hand_over(self) -> None:
         size = self._buffer.tell()
         if not size:
             return
-        if size > len(self._spare):
-            self._spare = bytearray(size + size // 8)
-        outgoing = memoryview(self._spare)[:size]
+        outgoing = memoryview(self._room_for(size))[:size]
         with self._buffer.getbuffer() as gathered:
             outgoing[:] = gathered[:size]
         self._buffer.seek(0)
         if size > 4 * HIGH_WATER:
             # One huge record must not be paid for until the end.
             self._buffer.truncate()
-            self._spare = bytearray()
+            self._spare = None
         self._outgoing = outgoing
         self._begin(outgoing)
+
+    def _room_for(self, size: int) -> bytearray:
+        """Return the buffer that is written from, or a longer one."""
+        if self._spare is not None and size > len(self._spare.item):
+            self._spare.give_back()
+            self._spare = None
+        if self._spare is None:
+            self._spare = BUFFERS.take(size + size // 8)
+        return self._spare.item
 
     def _begin(self, outgoing: memoryview) -> asyncio.Future[None]:
         self._writing = self._thread.submit(self.target.file.write, outgoing)

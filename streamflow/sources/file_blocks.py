@@ -10,6 +10,7 @@ from streamflow.files.compression import Method
 from streamflow.files.decompression import MAX_RATIO, CompressedInput, UnreadableContent
 from streamflow.files.file_system import FileSystem, InputFile
 from streamflow.files.threads import FileThread
+from streamflow.memory.pool import BUFFERS
 from streamflow.model.statistics import Progress
 from streamflow.sources.lines import Blocks
 from streamflow.sources.pipes import PipeBlocks
@@ -38,14 +39,18 @@ async def open_blocks(files: FileSystem, path: str, method: Method | None, max_r
 
 
 class FileBlocks(Blocks):
-    """Read blocks into two recycled buffers: one is filled while the lines of the other are at work."""
+    """Read blocks into two recycled buffers: one is filled while the lines of the other are at work.
+
+    What is read must be copied out of them before `close`: then they go back to the pool.
+    """
 
     def __init__(self, file: InputFile, thread: FileThread, seekable: bool, size: int | None = None) -> None:
         self._file = file
         self._size = size
         self._thread = thread
         self.replayable = seekable
-        self._buffers = bytearray(BLOCK), bytearray(BLOCK)
+        self._leases = BUFFERS.take(BLOCK), BUFFERS.take(BLOCK)
+        self._buffers = self._leases[0].item, self._leases[1].item
         self._filling: asyncio.Future[int] | None = None
 
     async def next(self) -> tuple[bytearray, int]:
@@ -89,8 +94,12 @@ class FileBlocks(Blocks):
         return self._filling is not None and self._filling.done()
 
     async def close(self) -> None:
-        """Close the file behind the read that may be at work, then end the thread."""
+        """Close the file behind the read that may be at work, then end the thread, and give the buffers back."""
         await self._thread.close_after(self._file.close, self._filling)
+        self._buffers = bytearray(), bytearray()
+        if self._thread.abandoned is None:  # otherwise a read may still fill them, whenever it returns
+            for lease in self._leases:
+                lease.give_back()
 
     def _fill(self) -> asyncio.Future[int]:
         self._filling = self._thread.submit(self._file.read_into, self._buffers[0])

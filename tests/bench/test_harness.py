@@ -1,5 +1,6 @@
 """The driver starts contenders alike, keeps what fails and what is missing in view, and refuses wrong results."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,18 @@ def test_contenders_take_turns_in_an_order_that_turns(monkeypatch: pytest.Monkey
 
     assert started == [*"abc", *"bca", *"cab"]
     assert [len(entry.runs) for entry in report.entries.values()] == [3, 3, 3]
+
+
+def test_a_work_may_pin_the_allocator_and_says_so_in_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = []
+    monkeypatch.setattr(
+        harness, "spawn", lambda work, name, size, setting, *rest: settings.append(setting) or outcome()
+    )
+
+    report = Driver(ONCE).measure(replace(made_work(contender("ours")), allocator="raised"))
+
+    assert (settings[0].allocator, settings[0].rounds) == ("raised", 1)
+    assert report.file_name == "made.raised.json"
 
 
 def test_a_missing_peer_is_said_and_kept_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:

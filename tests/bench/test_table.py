@@ -1,7 +1,9 @@
 """Tables say what was to be reached, what was measured, and who did not take part."""
 
+from dataclasses import replace
+
 from bench.report import Entry, Machine, Report, Setting, Status
-from bench.table import document, grouped, number
+from bench.table import document, grouped, number, wanted
 from bench.works import Contender, Figure, Outcome, Sizes, Work
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_gib=24, system="Linux", libc="glibc", python="CPython 3.11")
@@ -45,6 +47,20 @@ def test_each_figure_stands_beside_what_was_measured() -> None:
     assert "| made up | ≤ 0.9 × Base | 0.50 × ✓ |" in text
     assert "|  | ≥ 2.7 × faster than Peer | 4 × ✓ |" in text
     assert "|  | p99 ≤ 200 µs | 250 µs ✗ |" in text
+
+
+def test_where_several_are_held_to_figures_each_figure_says_whose_it_is() -> None:
+    figures = (
+        Figure("base", over="ours", at_least=0.8),
+        Figure("base", over="peer", at_least=4),
+        Figure("ours", metric="mb_per_s", at_least=3),
+    )
+
+    assert [wanted(replace(WORK, figures=figures), figure) for figure in figures] == [
+        "≥ 0.8 × the speed of Base (Ours)",
+        "≥ 4 × faster than Base (Peer)",
+        "≥ 3 MB/s (Ours)",
+    ]
 
 
 def test_a_missing_peer_is_called_not_installed_in_both_tables() -> None:

@@ -29,14 +29,17 @@ def test_everything_that_can_be_named_is_listed_with_its_options() -> None:
     assert {"map", "filter", "flat_map", "batch", "throttle", "buffer", "branch", "route"} <= set(operators)
     assert all(hasattr(sf.Flow, name) for name in operators)
     assert not {"to", "run", "run_sync", "start", "explain", "collect"} & set(operators)
-    assert "concurrency" in operators["map"]["options"]
+    assert {"concurrency", "on"} <= set(operators["map"]["options"])
+    places = {one["name"]: one for one in listed["places"]}
+    assert set(places) == {"threads", "processes", "joblib"}
+    assert {"count", "timeout", "recycle_after", "memory"} <= set(places["processes"]["options"])
     assert all(one["about"] for kind in listed.values() for one in kind)
 
 
 def test_the_tables_fit_what_there_is() -> None:
     result = CliRunner().invoke(cli, ["list"])
     assert result.exit_code == 0, result.output
-    for word in ("sources", "sinks", "operators", ".jsonl", "flat_map", ".zst"):
+    for word in ("sources", "sinks", "operators", "places", "recycle_after", ".jsonl", "flat_map", ".zst"):
         assert word in result.output
 
 

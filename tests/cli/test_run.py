@@ -80,6 +80,18 @@ def test_json_is_one_object_on_stdout(folder: Path) -> None:
     assert report["bottleneck"]
 
 
+def test_a_memory_limit_and_a_tuned_allocator(folder: Path) -> None:
+    done = invoke("mysteps:ended", "--memory", "8GB", "--tune-allocator", "--json")
+    assert done.exit_code == 0, done.output
+    statistics = json.loads(done.stdout)["statistics"]
+    assert statistics["memory"]["limit"] == 8 * 10**9
+    assert statistics["memory"]["times_held"] == 0
+    assert statistics["allocator"]
+    refused = invoke("mysteps:ended", "--memory", "8G")
+    assert refused.exit_code == 2
+    assert "did you mean '8GB'?" in refused.output
+
+
 def test_a_failure_names_stage_item_and_position_and_leaves_no_output(folder: Path) -> None:
     result = invoke("--from", "in.jsonl", "--map", "mysteps:boom", "--to", "out.jsonl")
     assert result.exit_code == 1

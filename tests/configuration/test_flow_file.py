@@ -74,10 +74,39 @@ def stages(*tables: str) -> str:
         ('{ buffer = 10, overflow = "block" }', [1, 2, 3]),
         ('{ timeout = "10s" }', [1, 2, 3]),
         ('{ throttle = 1000, per = "1ms" }', [1, 2, 3]),
+        ('{ map = "conf_steps:double", on = "loop" }', [2, 4, 6]),
+        ('{ map = "conf_steps:double", on = "thread", timeout = "5s" }', [2, 4, 6]),
+        ('{ map = "conf_steps:double", on = { threads = { count = 2 } } }', [2, 4, 6]),
+        ('{ map = "conf_steps:double", on = { processes = 1 } }', [2, 4, 6]),
     ],
 )
 def test_every_operator_and_its_options(folder: Path, table: str, expected: list[float]) -> None:
     assert [item["n"] for item in run(folder, stages(table))] == expected
+
+
+def test_a_place_is_what_its_function_describes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMFLOW_WORKERS", "3")
+    place = '{ count = "${STREAMFLOW_WORKERS}", timeout = "5s", recycle_after = 1000, memory = "1GB", views = false }'
+    (folder / "flow.toml").write_text(stages(f'{{ map = "conf_steps:double", on = {{ processes = {place} }} }}'))
+    (operator,) = FlowFile(folder / "flow.toml").runnable.plan.stages[1].placed
+    assert operator.on == sf.processes(3, timeout=5.0, recycle_after=1000, memory=10**9, views=False)
+    (folder / "flow.toml").write_text(stages('{ map = "len", on = { threads = "${STREAMFLOW_WORKERS}" } }'))
+    (operator,) = FlowFile(folder / "flow.toml").runnable.plan.stages[1].placed
+    assert operator.on == sf.threads(3)
+
+
+def test_joblib_is_described_by_its_backend_or_by_all_arguments(folder: Path) -> None:
+    try:
+        expected = sf.joblib("threading", n_jobs=2)
+    except NotImplementedError:
+        pytest.skip("joblib has no place yet")
+    table = '{ map = "conf_steps:double", on = { joblib = { backend = "threading", n_jobs = 2 } } }'
+    (folder / "flow.toml").write_text(stages(table))
+    (operator,) = FlowFile(folder / "flow.toml").runnable.plan.stages[1].placed
+    assert operator.on == expected
+    (folder / "flow.toml").write_text(stages('{ map = "conf_steps:double", on = { joblib = 2 } }'))
+    with pytest.raises(ConfigurationError, match=r"joblib: expected .* \(backend\) or a table of backend"):
+        FlowFile(folder / "flow.toml")
 
 
 def test_scan_begins_with_what_is_written(folder: Path) -> None:

@@ -28,6 +28,11 @@ def test_paths_become_tables_with_all_options(tmp_path: Path) -> None:
     assert found["sink"]["type"] == "stdout"
 
 
+def test_a_place_becomes_a_table_with_all_its_arguments(tmp_path: Path) -> None:
+    found = shown(tmp_path, 'sink = "-"\nstages = [{ map = "steps:f", on = { processes = 2 } }]\nsource = "-"\n')
+    assert found["stages"][0]["on"] == {"processes": {"count": 2, "views": True, "arena": 64 << 20}}
+
+
 SOURCES_IN_TEXT = [f'"in{suffix}"' for name in SOURCES.names() for suffix in SOURCES.texts_of(name) if suffix[0] == "."]
 SINKS_IN_TEXT = [f'"out{suffix}"' for name in SINKS.names() for suffix in SINKS.texts_of(name) if suffix[0] == "."]
 STAGES = [
@@ -41,6 +46,8 @@ STAGES = [
     ),
     *("{ unbatch = true }", "{ throttle = 5 }", "{ debounce = 1.5 }", "{ timeout = 1 }", "{ buffer = 10 }"),
     *("{ via = 'steps:f' }", "{ scan = 'steps:f', initial = 0 }"),
+    *("{ map = 'steps:f', on = 'process' }", "{ tap = 'steps:f', on = { threads = 4 } }"),
+    "{ filter = 'steps:f', on = { processes = { count = 2, timeout = '5s', memory = '1GB' } }, ordered = false }",
     "{ map = 'steps:f', timeout = 2, on_error = { dead_letter = 'bad.jsonl' }, retry = { attempts = 2 } }",
 ]
 

@@ -51,6 +51,38 @@ def test_each_boundary_has_its_reason(flow: sf.Flow[Any], count: int, why: str) 
     assert why in flow.explain()
 
 
+TWO, FOUR = sf.processes(2), sf.threads(4)
+
+
+@pytest.mark.parametrize(
+    ("flow", "why"),
+    [
+        (sf.flow([1]).map(str, on=TWO).map(len, on=FOUR), "runs on threads(4), and what comes before it runs on proc"),
+        (sf.flow([1]).map(str, on=TWO).map(len, on=sf.processes(2, timeout=5)), "workers with other settings"),
+        (sf.flow([1]).map(str, on=TWO, ordered=False).map(len, on=TWO), "it is ordered, what comes before it is unord"),
+        (sf.flow([1]).map(str, on=TWO).map(len, on=TWO, timeout=5), "its timeout is 5 s, before it that is none"),
+        (sf.flow([1]).map(str, on=TWO).map(len, on=TWO, retry=sf.Retry(attempts=2)), "it has retries of its own"),
+        (sf.flow([1]).map(str, on=TWO).buffer(9).map(len, on=TWO), "a buffer was asked for before it"),
+    ],
+)
+def test_each_boundary_between_two_placed_stages_has_its_reason(flow: sf.Flow[Any], why: str) -> None:
+    plan = flow.to(None).plan
+    assert [len(stage.placed) for stage in plan.stages] == [0, 1, 1, 0]
+    assert why in plan.stages[2].why
+    assert why in flow.explain()
+
+
+def test_neighbours_in_one_place_cross_together_and_every_picture_says_where() -> None:
+    flow = sf.flow([1]).map(str, on=sf.processes(2)).filter(bool, on=sf.processes(2)).tap(len, on=sf.processes(2))
+    text = flow.explain()
+    assert "map(str) → filter(bool) → tap(len)  [placed: processes(2), ordered]" in text
+    assert "· cross together: map(str) → filter(bool) → tap(len)" in text
+    assert "begins here because it runs on processes(2)\n" in text
+    assert "begins here because what comes before it runs on processes(2)\n" in text
+    assert "(placed: processes(2), ordered)" in flow.to_mermaid()
+    assert "<b>placed: processes(2), ordered</b>" in flow._repr_html_()
+
+
 @pytest.mark.parametrize(
     "function",
     [fetch, functools.partial(fetch), AsyncCallable(), AsyncCallable().method, functools.partial(AsyncCallable())],

@@ -127,7 +127,8 @@ def test_a_function_that_holds_the_loop_is_named_once_with_advice() -> None:
     [held] = [event for event in seen if isinstance(event, events.LoopHeld)]
     assert "map(spin)" in held.stage
     assert held.seconds >= 0.06
-    assert "asyncio.to_thread" in held.advice
+    assert 'on="process"' in held.advice
+    assert 'on="thread"' in held.advice
 
 
 def test_the_loop_of_a_plain_for_has_the_callers_context() -> None:

@@ -268,3 +268,32 @@ def test_an_error_of_the_source_carries_its_note_in_a_plain_loop_too() -> None:
     with pytest.raises(ValueError, match="no more") as caught:
         list(sf.flow(source).map(lambda n: n))
     assert "operator 'source'" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("room", [None, 1])
+def test_items_that_come_one_by_one_are_under_way_together(ordered: bool, room: int | None) -> None:
+    """A call that is under way does not keep the next item from beginning, as long as the concurrency allows it."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        begun: list[float] = []
+
+        async def numbers() -> AsyncIterator[int]:
+            for n in range(12):
+                yield n
+                await asyncio.sleep(0.05)
+
+        async def slowly(n: int) -> int:
+            begun.append(round(loop.time(), 3))
+            await asyncio.sleep(1)
+            return n
+
+        flow = sf.flow(numbers)
+        flow = flow if room is None else flow.buffer(items=room)
+        out = await flow.map(slowly, concurrency=10, ordered=ordered).collect()
+        assert out == list(range(12))
+        assert begun[:10] == [round(n * 0.05, 3) for n in range(10)]
+        assert begun[10] == 1.0
+
+    run(main)

@@ -158,7 +158,8 @@ class ConcurrentStage(Stage):
         there = length_hint(self._items) + self.inputs[0].queued
         if not there:
             self._wake_reader()  # idle workers have nothing to look for: it waits for what comes next
-        wanted = min(there, self._ceiling - self._taken, self.limit - self.calls_under_way)
+        free = min(self._ceiling - self._taken, self.limit - self.calls_under_way)
+        wanted = min(there, free)
         while self._idle and wanted > 0:
             future = self._idle.popleft()
             if not future.done():
@@ -168,6 +169,10 @@ class ConcurrentStage(Stage):
         for _ in range(min(wanted, self.limit - len(self._workers))):
             self._note_busy()
             self._workers.append(self._group.create_task(self._worker()))
+        if there and there <= free:
+            # There is more room than items: when those at hand have been taken, nobody would look for the next one
+            # before a call returns. Whoever was woken goes first.
+            asyncio.get_running_loop().call_soon(self._wake_reader)
 
     def _note_busy(self) -> None:
         if not self._busy_since:

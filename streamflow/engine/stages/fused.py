@@ -20,8 +20,8 @@ from streamflow.model.markers import EndOfStream
 #: Seconds for which one call of a user's function may hold the loop before a warning names its stage.
 HELD = 0.05
 HELD_ADVICE = (
-    "one call of its function took that long, and nothing else could run; make it `async def` and do the work in "
-    "`await asyncio.to_thread(...)`, or split it into smaller steps"
+    'one call of its function took that long, and nothing else could run; give it another place: on="process" if it '
+    'computes in Python, on="thread" if it waits or releases the GIL; or split it into smaller steps'
 )
 
 

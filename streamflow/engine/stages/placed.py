@@ -9,12 +9,12 @@ from itertools import islice
 from operator import length_hint
 from typing import Any
 
-from streamflow.channels.memory import Channel
+from streamflow.channels.memory import DEFAULT_ITEMS, Channel
 from streamflow.channels.sizes import sample_size
 from streamflow.engine.failures import Failures
 from streamflow.engine.ordering import Ordered, Unordered
 from streamflow.engine.plan import PlannedStage
-from streamflow.engine.shares import Assembly, Broken, share_size
+from streamflow.engine.shares import ROOM_TO_BEGIN, Assembly, Broken, share_size
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
@@ -30,6 +30,10 @@ SHARES_PER_WORKER = 16
 MAX_WAITING_BYTES = 64 << 20
 #: Shares that the order has room for.
 MAX_SHARES = 1024
+#: Shares for each worker that may wait on the edge before the stage.
+QUEUED_PER_WORKER = 4
+#: More items than any share takes.
+UNKNOWN = 1 << 30
 
 
 class PlacedStage(Stage):
@@ -40,10 +44,13 @@ class PlacedStage(Stage):
         self.operators = planned.placed
         first = self.operators[0]
         self.workers = self.ledger.concurrency = first.on.workers
+        self.ledger.place = first.on.label
         self.pool = pool
         self.chain = Chain(tuple(operator.step for operator in self.operators), first.timeout)
         self.order: Ordered | Unordered = Ordered(MAX_SHARES) if first.ordered else Unordered()
         self.failures = Failures(planned.name, self.ledger)
+        #: Whether the edge before this stage is as large as what items cost makes sensible; else the user has said.
+        self.elastic = False
         self._pairs = pairs
         self._items: Iterator[Any] = iter(())
         self._origins: deque[tuple[int, Origin | None]] = deque()
@@ -54,7 +61,8 @@ class PlacedStage(Stage):
         #: Items that were taken into shares, and those whose share has left; the same in shares.
         self._taken = self._left = 0
         self._shares = self._shares_left = 0
-        self._cost = self._item_bytes = 0.0
+        #: What an item costs: in a worker, and the loop; and how large it is.
+        self._cost = self._crossing = self._item_bytes = 0.0
         self._reader: asyncio.Future[None] | None = None
         self._dispatcher: asyncio.Future[None] | None = None
         self._emitter: asyncio.Future[None] | None = None
@@ -102,20 +110,20 @@ class PlacedStage(Stage):
                 await self._reader
                 self._reader = None
             else:
-                self._accept(await self.receive(channel), self._shares)
+                self._accept(await self.receive(channel))
                 _wake(self._dispatcher)
 
-    def _accept(self, message: Batch | Marker, before: int) -> None:
-        """Take a message in; a marker leaves after the first `before` shares."""
+    def _accept(self, message: Batch | Marker, begun: int = 0) -> None:
+        """Take a message in, of whose predecessors `begun` are in a share that is not whole yet."""
         if isinstance(message, Batch):
             self.ledger.received += len(message.items)
             self._items = iter(message.items)
-            self._remember(message.origin)
+            self._remember(self._taken + begun, message.origin)
             return
         if isinstance(message, EndOfStream):
             self._ended = True
             self.failed_above = message.failed
-        self.order.mark(message, before)
+        self.order.mark(message, self._shares + (begun > 0))
         _wake(self._emitter)
 
     async def _dispatch(self) -> None:
@@ -148,23 +156,27 @@ class PlacedStage(Stage):
 
     def _capacity(self) -> int:
         """Return how many items may be under way or wait for their predecessors."""
-        usual = share_size(1 << 30, self.workers, self._cost, self._item_bytes)
+        usual = self._share_size(UNKNOWN)
         most = SHARES_PER_WORKER * self.workers * usual
         if self._item_bytes:
             most = min(most, int(MAX_WAITING_BYTES / self._item_bytes))
         return max(most, 4 * self.workers)
 
+    def _share_size(self, there: int) -> int:
+        return share_size(there, self.workers, self._cost, self._crossing, self._item_bytes)
+
     def _next_share(self) -> Assembly:
         """Take the next share out of what is there, without waiting for more."""
         channel = self.inputs[0]
-        there = length_hint(self._items) + channel.queued
-        size = share_size(there, self.workers, self._cost, self._item_bytes)
+        # Where somebody waits to send more, what is there is not the end, and nothing need shrink.
+        there = UNKNOWN if channel.sending else length_hint(self._items) + channel.queued
+        size = self._share_size(there)
         taken = list(islice(self._items, size))
         while len(taken) < size and not (self._ended or self.order.fenced) and self._reader is not None:
             message = channel.take_nowait()
             if message is None:
                 break
-            self._accept(message, self._shares + 1)
+            self._accept(message, len(taken))
             if isinstance(message, Marker):
                 break  # it leaves behind this share: what comes after it is not for this one
             taken += islice(self._items, size - len(taken))
@@ -198,6 +210,10 @@ class PlacedStage(Stage):
         if done and outcome.seconds:
             # The largest recent cost: one slow item makes the shares short at once, cheap ones lengthen them gradually.
             self._cost = max(outcome.seconds / done, self._cost * 0.8, 1e-8)
+            self._crossing = max(outcome.crossing / len(indexes), self._crossing * 0.8)
+            if self.elastic:
+                wanted = QUEUED_PER_WORKER * self.workers * self._share_size(UNKNOWN)
+                self.inputs[0].max_items = max(ROOM_TO_BEGIN, min(wanted, DEFAULT_ITEMS))
         for step, count in enumerate(outcome.dropped):
             self._drops[step] += count
             self.ledger.dropped += count
@@ -305,11 +321,11 @@ class PlacedStage(Stage):
 
     # -- where items came from, and how large they are ------------------------------------------------------------
 
-    def _remember(self, origin: Origin | None) -> None:
+    def _remember(self, first: int, origin: Origin | None) -> None:
         """Remember where the items from here on come from, as long as one of them is in this stage."""
         if self._pairs:
             return
-        self._origins.append((self._taken, origin))
+        self._origins.append((first, origin))
         while len(self._origins) > 1 and self._origins[1][0] <= self._left:
             self._origins.popleft()
 

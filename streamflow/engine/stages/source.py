@@ -38,6 +38,7 @@ class SourceStage(FusedStage):
         self.reader = reader
         reader.tell = self.listener.source_tells
         self.gates = 0
+        self.held = self._lone = False
         self.draining = False
         self._opened = asyncio.Event()
         self._has_rest: bool | None = None
@@ -65,6 +66,8 @@ class SourceStage(FusedStage):
             if batch is None:
                 break
             if isinstance(batch, Block) or batch:
+                if self._lone:
+                    self.hold()
                 began = perf_counter()
                 await self.process(batch, origin_of(batch, start))
                 self._probe(began)
@@ -152,6 +155,28 @@ class SourceStage(FusedStage):
         self.gates -= 1
         if not self.gates:
             self._opened.set()
+
+    def hold(self) -> None:
+        """Shut the gate of the memory limit, which is one of its own: it opens by `let_go`, whoever has shut others."""
+        self._lone = False
+        if not self.held:
+            self.held = True
+            self.shut()
+
+    def let_go(self) -> None:
+        """Open the gate of the memory limit."""
+        self._lone = False
+        if self.held:
+            self.held = False
+            self.unshut()
+
+    def let_one_pass(self) -> bool:
+        """Open that gate for one batch; tell whether anything comes of it: other gates may be shut, or the end near."""
+        if not self.held or self.gates > 1 or self.over or self.stopping_early:
+            return False
+        self.let_go()
+        self._lone = True
+        return True
 
     def inject(self, marker: Marker) -> None:
         """Send a marker from here at the next moment between two reads, which may be now."""
