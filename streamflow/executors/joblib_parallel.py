@@ -7,6 +7,7 @@ Arrays are not dumped to a temporary folder for the workers to map, so that ther
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import ParallelBackendBase, ThreadingBackend
+
+#: Seconds for a thread of loky's to end that has nothing left to do.
+GRACE = 5.0
 
 
 class BrokenOff(Exception):
@@ -57,6 +61,7 @@ class OwnLoky(ParallelBackendBase):  # type: ignore[misc]  # joblib ships no typ
         super().__init__(nesting_level=0)
         self._executor: ProcessPoolExecutor | None = None
         self._over = False
+        self._lock = threading.Lock()
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Return the number of workers, which is known already."""
@@ -64,18 +69,26 @@ class OwnLoky(ParallelBackendBase):  # type: ignore[misc]  # joblib ships no typ
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
         """Make the executor; its processes begin with the first call."""
-        if self._over:
-            raise BrokenOff
         self.parallel = parallel
-        self._executor = ProcessPoolExecutor(max_workers=n_jobs, timeout=None, env=self._prepare_worker_env(n_jobs))
+        executor = ProcessPoolExecutor(max_workers=n_jobs, timeout=None, env=self._prepare_worker_env(n_jobs))
+        with self._lock:
+            if self._over:
+                raise BrokenOff  # the executor has begun nothing yet
+            self._executor = executor
         return n_jobs
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Any], Any] | None = None) -> Future[Any]:
         """Have a worker call it."""
-        executor = self._executor
-        if executor is None:
-            raise BrokenOff
-        future: Future[Any] = executor.submit(func)
+        future: Future[Any]
+        with self._lock:  # one that is being ended must not begin its threads
+            try:
+                if self._executor is None:
+                    raise BrokenOff
+                future = self._executor.submit(func)
+            except (BrokenOff, RuntimeError) as error:
+                # joblib asks for the next call in a callback of loky, which would log what is raised there.
+                future = Future()
+                future.set_exception(error)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -99,6 +112,11 @@ class OwnLoky(ParallelBackendBase):  # type: ignore[misc]  # joblib ships no typ
         self._end(kill_workers=True)
 
     def _end(self, *, kill_workers: bool) -> None:
-        executor, self._executor = self._executor, None  # once only: a second shutdown would not wait
+        with self._lock:
+            executor, self._executor = self._executor, None  # once only: a second shutdown would not wait
         if executor is not None:
+            calls = getattr(executor, "_call_queue", None)
             executor.shutdown(wait=True, kill_workers=kill_workers)
+            feeder = getattr(calls, "_thread", None)
+            if feeder is not None:
+                feeder.join(GRACE)  # loky lets go of it, whose end is near, and of its pipe

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import pickle
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from streamflow.executors.errors import unpickled_error
 from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.performing import ITEM, SINCE, STEP, STOP
 from streamflow.executors.process_settings import ProcessSettings
-from streamflow.executors.wire import Content, Message
+from streamflow.executors.wire import Content, Message, in_one_piece
 from streamflow.executors.worker import ANSWERING, CURSOR_FIELDS, SHARE
 from streamflow.executors.worker_process import WorkerProcess
 from streamflow.memory.packing import Packed, unpack
@@ -199,7 +198,7 @@ class Lane:
             return self.worker.place(share.parts, len(share.items), beyond=not self.shares)
         except OSError:
             # The system has no room for shared memory: the share goes through the pipe.
-            return pickle.dumps([list(share.items), share.positions], protocol=5), [], len(share.items)
+            return in_one_piece([list(share.items), share.positions]), [], len(share.items)
 
     def _send(self, message: Message) -> None:
         if not self.worker.send(message) and not self._writing:

@@ -192,7 +192,12 @@ class ProcessPool(Pool):
         if lane is self._spare:
             self._spare = None
             return
-        new, self._spare = self._spare or self._new_lane(), None
+        try:
+            new = self._spare or self._new_lane()
+        except FlowError as error:
+            self.give_up(error)
+            return
+        self._spare = None
         self._lanes[self._lanes.index(lane)] = new
         self._look_later(LOOK_EVERY)
         self.place_waiting()
@@ -271,5 +276,6 @@ class ProcessPool(Pool):
             lane.notice_death()
         ready = self._error is None and all(lane.worker.ready for lane in self._lanes)
         if self._spare is None and ready and self.loop.time() - self._began > SPARE_AFTER:
-            self._spare = self._new_lane()
+            with suppress(FlowError):  # what is missing for it now may be there at the next look
+                self._spare = self._new_lane()
         self._look_later(max(0.001, soonest))

@@ -31,7 +31,11 @@ class Processes(ProcessSettings, Executor):
         from streamflow.executors.process_pool import ProcessPool
 
         pool = ProcessPool(self, self.kept[-1] if self.kept else None)
-        pool.begin()
+        try:
+            pool.begin()
+        except BaseException:
+            await pool.close()
+            raise
         return pool
 
     def __enter__(self) -> Processes:

@@ -23,10 +23,11 @@ from __future__ import annotations
 
 import pickle
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streamflow.memory.packing import Packed, pack
+from streamflow.memory.packing import THRESHOLD, Packed, pack
 
 Message = tuple[Any, ...]
 #: A buffer in the sender's arena: offset, length, whether it may not be written to.
@@ -62,11 +63,16 @@ class Frames:
             yield message
 
 
-def packed(values: list[Any]) -> Packed:
+def packed(values: list[Any], threshold: int = THRESHOLD) -> Packed:
     """Take values apart for their way to the other side; raise what pickling raises."""
     try:
-        return pack(values)
+        return pack(values, threshold)
     except Exception:
         import cloudpickle  # for what has no name to be found by: lambdas, classes defined in functions
 
-        return pack(values, pickler=cloudpickle.Pickler)
+        return pack(values, threshold, pickler=cloudpickle.Pickler)
+
+
+def in_one_piece(values: list[Any]) -> bytes:
+    """Return values as they travel where there is no room for their buffers in shared memory: through the pipe."""
+    return packed(values, sys.maxsize).payload

@@ -22,7 +22,7 @@ from typing import Any
 
 from streamflow.executors.errors import pickled_error
 from streamflow.executors.performing import CURSOR, ITEM, Performer
-from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame, packed
+from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame, in_one_piece, packed
 from streamflow.memory.arena import Arena, Block, Borrowed
 from streamflow.memory.packing import Packed
 from streamflow.memory.reclaiming import give_back_freed
@@ -239,7 +239,7 @@ class Worker:
             parts = packed(values)
         except BaseException:
             values, kept, parts = self._without_the_unpicklable(outcome, len(steps) - 1, label)
-        content = self._content(parts, len(values))
+        content = self._content(parts, values)
         report = {
             "kept": None if kept is None else list(kept),
             "dropped": list(outcome.dropped),
@@ -268,13 +268,20 @@ class Worker:
         values = [value for _, value in good]
         return values, [index for index, _ in good], packed(values)
 
-    def _content(self, parts: Packed, count: int) -> Content:
+    def _content(self, parts: Packed, values: list[Any]) -> Content:
         """Put the large parts into the arena, and return what travels."""
-        buffers = [self._placed(buffer.raw()) for buffer in parts.buffers]
+        buffers: list[Reference] = []
         payload: bytes | Reference = parts.payload
-        if len(parts.payload) > INLINE:
-            payload = self._placed(memoryview(parts.payload))
-        return payload, buffers, count
+        try:
+            for buffer in parts.buffers:
+                buffers.append(self._placed(buffer.raw()))
+            if len(parts.payload) > INLINE:
+                payload = self._placed(memoryview(parts.payload))
+        except OSError:
+            # The system has no room for shared memory: the results go through the pipe.
+            self._free(offset for offset, _, _ in buffers)
+            return in_one_piece(values), [], len(values)
+        return payload, buffers, len(values)
 
     def _placed(self, data: memoryview) -> Reference:
         block = self._outbox.allocate(data.nbytes) or self._waited_for(data.nbytes)

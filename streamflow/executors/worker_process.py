@@ -32,10 +32,8 @@ class WorkerProcess:
     def __init__(self, *, arena: int, memory: int | None, environment: dict[str, str]) -> None:
         self.frames = Frames()
         self.ready = False
-        self.cursor_segment = Segment.create(8 * CURSOR_FIELDS)
+        self.cursor_segment, self._inbox, self._outbox = _segments(8 * CURSOR_FIELDS, arena, arena)
         self.cursor = self.cursor_segment.view(0, 8 * CURSOR_FIELDS).cast("q")
-        self._inbox = Segment.create(arena)
-        self._outbox = Segment.create(arena)
         self.inbox = Arena(self._inbox, arena)
         self.outbox = Borrowed(self._outbox)
         #: Blocks of the worker's arena that nobody refers to any more, to be told with the next message.
@@ -189,6 +187,22 @@ class WorkerProcess:
 
     def __repr__(self) -> str:
         return f"<WorkerProcess {self.process.pid if self.process else 'not started'}>"
+
+
+def _segments(*sizes: int) -> list[Segment]:
+    """Return shared memory; FlowError says that there is none."""
+    made: list[Segment] = []
+    try:
+        for size in sizes:
+            made.append(Segment.create(size))
+    except OSError as error:
+        for segment in made:
+            segment.close()
+        raise FlowError(
+            f"processes(n): there is no shared memory for a worker ({error}); fewer workers, or arena= below "
+            f"{max(sizes):,} bytes, need less"
+        ) from error
+    return made
 
 
 def _flags() -> list[str]:
