@@ -24,8 +24,10 @@ Cursor = MutableSequence[int] | memoryview
 class Performer:
     """Run one `Chain` over shares, in one worker; its resources are open from `open` to `close`."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, keep: Callable[[Any], Any] | None = None) -> None:
         self.chain = chain
+        #: What a result becomes before the next item is begun.
+        self._keep = keep
         self._resources = ExitStack()
         self._calls: list[Callable[..., Any]] = []
         self._proven = [False] * len(chain.steps)
@@ -86,7 +88,7 @@ class Performer:
             elif step.kind == "filter" and not result:
                 outcome.dropped[number] += 1  # type: ignore[index]  # ours is a list
                 return False
-        values.append(item)
+        values.append(item if self._keep is None else self._keep(item))
         return True
 
     def _prove(self, number: int, result: Any) -> None:

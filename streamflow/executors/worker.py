@@ -24,7 +24,7 @@ from streamflow.executors.errors import pickled_error
 from streamflow.executors.performing import CURSOR, ITEM, Performer
 from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame, in_one_piece, packed
 from streamflow.memory.arena import Arena, Block, Borrowed
-from streamflow.memory.packing import Packed
+from streamflow.memory.packing import THRESHOLD, Packed
 from streamflow.memory.reclaiming import give_back_freed
 from streamflow.memory.segment import Segment
 from streamflow.model.errors import FlowError, NotTransferable
@@ -85,6 +85,8 @@ class Worker:
         self._inbox = Borrowed(Segment(settings["inbox"]))
         self._outbox = Arena(Segment(settings["outbox"]), settings["arena"])
         self._performers: dict[int, Performer] = {}
+        #: Results that lie in the arena already, and where, by their identity.
+        self._early: dict[int, tuple[Any, Block]] = {}
         self._broken: dict[int, FlowError] = {}
         self._of_main: set[str] = set()
 
@@ -162,7 +164,7 @@ class Worker:
             self._inbox.settle()
         for name, value in list(_classes_of_main(step.function for step in chain.steps)):
             self.adopt(name, value)
-        self._performers[key] = Performer(chain)
+        self._performers[key] = Performer(chain, self._kept)
 
     def _forget(self) -> None:
         for name in self._of_main:
@@ -191,6 +193,9 @@ class Worker:
         outcome = self._perform(key, content)
         self._cursor[ITEM] = ANSWERING
         answer, report = self._packed(outcome, key)
+        for _, block in self._early.values():
+            self._outbox.give_back(block.offset)  # it was not sent
+        self._early.clear()
         del outcome  # results may be views of the items, whose blocks are given back with the answer
         self._send(("outcome", number, answer, report, self._inbox.settle()))
         self._cursor[SHARE] = 0
@@ -283,7 +288,29 @@ class Worker:
             return in_one_piece(values), [], len(values)
         return payload, buffers, len(values)
 
+    def _kept(self, value: Any) -> Any:
+        """Move a large array into the arena as soon as it is there: it is still in the processor's cache then."""
+        numpy = sys.modules.get("numpy")
+        if numpy is None or type(value) is not numpy.ndarray or value.nbytes < THRESHOLD:
+            return value
+        if value.dtype.kind not in "biufcSU" or not value.flags.c_contiguous:
+            return value  # what pickle takes apart in another way
+        try:
+            block = self._outbox.allocate(value.nbytes)
+        except OSError:
+            block = None
+        if block is None:
+            return value
+        placed = numpy.ndarray(value.shape, value.dtype, block.view)
+        placed[...] = value
+        placed.flags.writeable = value.flags.writeable
+        self._early[id(placed)] = placed, block
+        return placed
+
     def _placed(self, data: memoryview) -> Reference:
+        _, early = self._early.pop(id(data.obj), (None, None))
+        if early is not None:
+            return (*early.reference, data.readonly)
         block = self._outbox.allocate(data.nbytes) or self._waited_for(data.nbytes)
         block.view[:] = data
         return (*block.reference, data.readonly)
