@@ -33,7 +33,9 @@ class Crossed(NamedTuple):
 
 def crossing(values: list[Any]) -> bytes:
     """Return values as they cross, buffers included: joblib's way has no other place for them."""
-    return pack(values, sys.maxsize, pickler=cloudpickle.Pickler).payload
+    payload = pack(values, sys.maxsize, pickler=cloudpickle.Pickler).payload
+    assert isinstance(payload, bytes), "nothing is as large as that"
+    return payload
 
 
 def crossed(payload: bytes) -> Any:

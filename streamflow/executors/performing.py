@@ -53,7 +53,7 @@ class Performer:
             return Outcome(kept=(), undone=range(len(items)), fatal=error)
         outcome = Outcome(kept=(kept := []), dropped=[0] * len(self.chain.steps))
         values, timed = outcome.values, self.chain.timeout is not None
-        for index, item in enumerate(items):
+        for index in range(len(items)):
             if cursor[STOP]:
                 outcome.undone = range(index, len(items))
                 break
@@ -62,7 +62,7 @@ class Performer:
             cursor[ITEM] = index
             place = positions[index] if positions is not None else None
             try:
-                if self._passes(item, place, cursor, outcome, values):
+                if self._passes(self._taken(items, index), place, cursor, outcome, values):
                     kept.append(index)
             except BaseException as error:
                 step = cursor[STEP]
@@ -74,6 +74,13 @@ class Performer:
             outcome.kept = None
         outcome.seconds = perf_counter() - began
         return outcome
+
+    def _taken(self, items: Sequence[Any], index: int) -> Any:
+        """Return the item at `index`, and hold on to it no longer if the items are the worker's own."""
+        item = items[index]
+        if self._keep is not None and isinstance(items, list):
+            items[index] = None  # when its functions have done with it, its memory may take the result
+        return item
 
     def _passes(self, item: Any, place: Any, cursor: Cursor, outcome: Outcome, values: list[Any]) -> bool:
         """Take one item through; tell whether it came out, as the last of `values`."""

@@ -53,6 +53,11 @@ class Share:
         #: Seconds of work on the loop to send it: not of the clock, which goes on while others have the processor.
         self.held = 0.0
 
+    @property
+    def values(self) -> list[Any]:
+        """Return what travels: the items, or where positions are wanted the pair of both."""
+        return list(self.items) if self.positions is None else [list(self.items), self.positions]
+
 
 class Crew(Protocol):
     """Be what a lane tells of its worker: the pool."""
@@ -189,7 +194,8 @@ class Lane:
             return False
         self.shares[share.number] = share
         share.parts = Packed(b"", [])
-        self._send(("share", share.number, share.chain, content, self.worker.take_freed()))
+        placed = share.positions is not None
+        self._send(("share", share.number, share.chain, content, placed, self.worker.take_freed()))
         return True
 
     def _content(self, share: Share) -> Content | None:
@@ -198,7 +204,7 @@ class Lane:
             return self.worker.place(share.parts, len(share.items), beyond=not self.shares)
         except OSError:
             # The system has no room for shared memory: the share goes through the pipe.
-            return in_one_piece([list(share.items), share.positions]), [], len(share.items)
+            return in_one_piece(share.values), [], len(share.items)
 
     def _send(self, message: Message) -> None:
         if not self.worker.send(message) and not self._writing:
@@ -276,20 +282,24 @@ class Lane:
     def _values(self, content: Content) -> list[Any]:
         payload, buffers, _ = content
         worker = self.worker
-        crossed = sum(length for _, length, _ in buffers)
+        crossed = sum(reference[1] for reference in buffers)
         worker.crossed += crossed
-        lent = worker.outbox.held + crossed
+        lent = worker.outbox.held + worker.returned.held + crossed
         as_views = self.pool.executor.views and lent <= MOST_LENT * self.pool.executor.arena_size
         views = [self._lent(*buffer) if as_views else self._copied(*buffer) for buffer in buffers]
-        values: list[Any] = unpack(payload if isinstance(payload, bytes) else self._copied(*payload), views)
+        values: list[Any] = unpack(self._copied(*payload) if isinstance(payload, tuple) else payload, views)
         return values
 
-    def _lent(self, offset: int, length: int, readonly: bool) -> memoryview:
-        return self.worker.outbox.lend(offset, length, readonly, self.worker.freed.append)
+    def _lent(self, offset: int, length: int, readonly: bool, returned: bool) -> memoryview:
+        worker = self.worker
+        if returned:
+            return worker.returned.lend(offset, length, readonly, worker.returned_freed.append)
+        return worker.outbox.lend(offset, length, readonly, worker.freed.append)
 
-    def _copied(self, offset: int, length: int, readonly: bool) -> memoryview:
-        copy = memoryview(bytearray(self.worker.outbox.segment.view(offset, length)))
-        self.worker.freed.append(offset)
+    def _copied(self, offset: int, length: int, readonly: bool, returned: bool) -> memoryview:
+        worker = self.worker
+        copy = memoryview(bytearray((worker.returned if returned else worker.outbox).segment.view(offset, length)))
+        (worker.returned_freed if returned else worker.freed).append(offset)
         return copy.toreadonly() if readonly else copy
 
     # -- time, and death ------------------------------------------------------------------------------------------

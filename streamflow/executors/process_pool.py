@@ -99,7 +99,7 @@ class ProcessPool(Pool):
         share = Share(self._serial, chain, items, positions, answer)
         began = thread_time()
         try:
-            share.parts = packed([list(items), positions])
+            share.parts = packed(share.values)
         except Exception:
             self.loop.call_soon(self._refuse_unpicklable, share)
             return

@@ -2,7 +2,7 @@
 
 To the worker:
     ("chain", key, payload)                              a chain of functions, by cloudpickle
-    ("share", number, key, content, frees)               items to be done
+    ("share", number, key, content, placed, frees)       items to be done; `placed` if they are a pair with positions
     ("main", name, payload)                              the answer to "need"
     ("room", frees, beyond)                              the answer to "full"; blocks that nobody refers to any more
     ("trim",)                                            give back the memory that is free
@@ -16,7 +16,8 @@ From the worker:
     ("forgotten", error), ("ended", error)               what leaving the resources raised, or None
 
 `content` is a pickle with its large buffers left out: (payload, buffers, number of items), where a buffer is (offset,
-length, readonly) in the arena of who sends it, and the payload bytes or such a reference itself.
+length, readonly, returned) in an arena, and the payload bytes or such a reference itself; or, where all are
+arrays of plain numbers, a list of what each of them is.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from streamflow.memory.packing import THRESHOLD, Packed, pack
+from streamflow.memory.plain_arrays import Meta
 
 Message = tuple[Any, ...]
-#: A buffer in the sender's arena: offset, length, whether it may not be written to.
-Reference = tuple[int, int, bool]
-Content = tuple["bytes | Reference", list[Reference], int]
+#: A buffer: offset, length, whether it may not be written to; and whether it lies not in the sender's arena but in the
+#: receiver's, who has sent a block there whose bytes nobody wants any more: then it comes back with others.
+Reference = tuple[int, int, bool, bool]
+Content = tuple["bytes | Reference | list[Meta]", list[Reference], int]
 #: Bytes of a pickle from which on it travels through the arena too, so that no message fills a pipe.
 INLINE: Final = 16 << 10
 _LENGTH: Final = struct.Struct("=I")
@@ -75,4 +78,6 @@ def packed(values: list[Any], threshold: int = THRESHOLD) -> Packed:
 
 def in_one_piece(values: list[Any]) -> bytes:
     """Return values as they travel where there is no room for their buffers in shared memory: through the pipe."""
-    return packed(values, sys.maxsize).payload
+    payload = packed(values, sys.maxsize).payload
+    assert isinstance(payload, bytes)
+    return payload

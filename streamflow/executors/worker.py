@@ -24,7 +24,8 @@ from streamflow.executors.errors import pickled_error
 from streamflow.executors.performing import CURSOR, ITEM, Performer
 from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame, in_one_piece, packed
 from streamflow.memory.arena import Arena, Block, Borrowed
-from streamflow.memory.packing import THRESHOLD, Packed
+from streamflow.memory.packing import THRESHOLD, Packed, unpack
+from streamflow.memory.plain_arrays import arrays_over, is_plain
 from streamflow.memory.reclaiming import give_back_freed
 from streamflow.memory.segment import Segment
 from streamflow.model.errors import FlowError, NotTransferable
@@ -35,6 +36,8 @@ SHARE = CURSOR
 #: The worth of ITEM while the results are on their way: no function is at work.
 ANSWERING = -1
 CURSOR_FIELDS = CURSOR + 1
+#: What a pickle has in it that names something of the parent's script.
+_MAIN = b"__main__"
 
 
 def main() -> None:
@@ -85,8 +88,11 @@ class Worker:
         self._inbox = Borrowed(Segment(settings["inbox"]))
         self._outbox = Arena(Segment(settings["outbox"]), settings["arena"])
         self._performers: dict[int, Performer] = {}
-        #: Results that lie in the arena already, and where, by their identity.
-        self._early: dict[int, tuple[Any, Block]] = {}
+        #: Results that lie in an arena already, and where, by their identity.
+        self._early: dict[int, tuple[Any, Reference]] = {}
+        #: Blocks of the parent's that nobody here refers to any more, by their length; and the length of all.
+        self._done_with: dict[int, list[int]] = {}
+        self._lengths: dict[int, int] = {}
         self._broken: dict[int, FlowError] = {}
         self._of_main: set[str] = set()
 
@@ -161,7 +167,7 @@ class Worker:
             self._broken[key] = _not_loaded(error)
             return
         finally:
-            self._inbox.settle()
+            self._settle()
         for name, value in list(_classes_of_main(step.function for step in chain.steps)):
             self.adopt(name, value)
         self._performers[key] = Performer(chain, self._kept)
@@ -186,27 +192,26 @@ class Worker:
 
     # -- shares ---------------------------------------------------------------------------------------------------
 
-    def _share(self, number: int, key: int, content: Content, frees: list[int]) -> None:
+    def _share(self, number: int, key: int, content: Content, placed: bool, frees: list[int]) -> None:
         self._free(frees)
         self._cursor[ITEM] = 0
         self._cursor[SHARE] = number
-        outcome = self._perform(key, content)
+        outcome = self._perform(key, content, placed=placed)
         self._cursor[ITEM] = ANSWERING
         answer, report = self._packed(outcome, key)
-        for _, block in self._early.values():
-            self._outbox.give_back(block.offset)  # it was not sent
-        self._early.clear()
         del outcome  # results may be views of the items, whose blocks are given back with the answer
-        self._send(("outcome", number, answer, report, self._inbox.settle()))
+        self._send(("outcome", number, answer, report, self._freed()))
         self._cursor[SHARE] = 0
 
-    def _perform(self, key: int, content: Content) -> Outcome:
+    def _perform(self, key: int, content: Content, *, placed: bool) -> Outcome:
         performer = self._performers.get(key)
         count = content[2]
         if performer is None:
             return Outcome(kept=(), undone=range(count), fatal=self._broken[key])
         try:
-            items, positions = self._unpack(content)
+            values = self._unpack(content)
+            items, positions = values if placed else (values, None)
+            del values
         except BaseException as error:
             if count == 1:
                 return Outcome(kept=(), failures=[Failure(0, 0, _not_read(error, performer.chain.label))])
@@ -215,11 +220,18 @@ class Worker:
 
     def _unpack(self, content: Content) -> Any:
         payload, buffers, _ = content
-        views = [self._inbox.view(*reference) for reference in buffers]
-        return _Reader(self, self._read(payload), views).load()
+        views = [self._inbox.view(*reference[:3]) for reference in buffers]
+        self._lengths |= {reference[0]: reference[1] for reference in buffers}
+        if isinstance(payload, list):
+            return unpack(payload, views)
+        pickled = self._read(payload)
+        return _Reader(self, pickled, views).load() if _MAIN in pickled else unpack(pickled, views)
 
     def _read(self, payload: bytes | Reference) -> bytes:
-        return payload if isinstance(payload, bytes) else bytes(self._inbox.view(*payload))
+        if isinstance(payload, bytes):
+            return payload
+        self._lengths[payload[0]] = payload[1]
+        return bytes(self._inbox.view(*payload[:3]))
 
     def main_value(self, name: str) -> None:
         """Fetch a class or function of the parent's `__main__`, and put it into this one's."""
@@ -276,44 +288,71 @@ class Worker:
     def _content(self, parts: Packed, values: list[Any]) -> Content:
         """Put the large parts into the arena, and return what travels."""
         buffers: list[Reference] = []
-        payload: bytes | Reference = parts.payload
+        payload: Any = parts.payload
         try:
             for buffer in parts.buffers:
                 buffers.append(self._placed(buffer.raw()))
-            if len(parts.payload) > INLINE:
-                payload = self._placed(memoryview(parts.payload))
+            if isinstance(payload, bytes) and len(payload) > INLINE:
+                payload = self._placed(memoryview(payload))
         except OSError:
             # The system has no room for shared memory: the results go through the pipe.
-            self._free(offset for offset, _, _ in buffers)
+            self._free(offset for offset, _, _, returned in buffers if not returned)
             return in_one_piece(values), [], len(values)
         return payload, buffers, len(values)
 
     def _kept(self, value: Any) -> Any:
-        """Move a large array into the arena as soon as it is there: it is still in the processor's cache then."""
-        numpy = sys.modules.get("numpy")
-        if numpy is None or type(value) is not numpy.ndarray or value.nbytes < THRESHOLD:
+        """Move a large array into shared memory as soon as it is there: it is still in the processor's cache then."""
+        # Best of all into the block of an item that is done with: the fewer blocks there are, the more of them stay in
+        # the cache. Its length is the same where the shape does not change.
+        if not is_plain(value, THRESHOLD):
             return value
-        if value.dtype.kind not in "biufcSU" or not value.flags.c_contiguous:
-            return value  # what pickle takes apart in another way
-        try:
-            block = self._outbox.allocate(value.nbytes)
-        except OSError:
-            block = None
-        if block is None:
-            return value
-        placed = numpy.ndarray(value.shape, value.dtype, block.view)
+        self._settle()
+        done_with = self._done_with.get(value.nbytes)
+        if done_with:
+            where = done_with.pop(), value.nbytes
+            view, returned = self._inbox.segment.view(*where), True
+        else:
+            block = self._block(value.nbytes)
+            if block is None:
+                return value
+            where, view, returned = block.reference, block.view, False
+        (placed,) = arrays_over([(value.dtype.str, value.shape)], [view])
         placed[...] = value
         placed.flags.writeable = value.flags.writeable
-        self._early[id(placed)] = placed, block
+        self._early[id(placed)] = placed, (*where, not value.flags.writeable, returned)
         return placed
+
+    def _block(self, size: int) -> Block | None:
+        try:
+            return self._outbox.allocate(size)
+        except OSError:
+            return None
+
+    def _settle(self) -> None:
+        """Take note of the blocks that nobody here refers to any more."""
+        for offset in self._inbox.settle():
+            self._done_with.setdefault(self._lengths.pop(offset), []).append(offset)
+
+    def _freed(self) -> list[int]:
+        """Return the parent's blocks that are free, and forget what was placed and not sent."""
+        for _, (offset, length, _, returned) in self._early.values():
+            if returned:
+                self._done_with.setdefault(length, []).append(offset)
+            else:
+                self._outbox.give_back(offset)
+        self._early.clear()
+        self._settle()
+        freed = [offset for offsets in self._done_with.values() for offset in offsets]
+        self._done_with.clear()
+        return freed
 
     def _placed(self, data: memoryview) -> Reference:
         _, early = self._early.pop(id(data.obj), (None, None))
         if early is not None:
-            return (*early.reference, data.readonly)
+            return early
         block = self._outbox.allocate(data.nbytes) or self._waited_for(data.nbytes)
         block.view[:] = data
-        return (*block.reference, data.readonly)
+        return (*block.reference, data.readonly, False)
 
     def _waited_for(self, size: int) -> Block:
         """Wait until the parent has given back enough, or says that it never will."""

@@ -36,6 +36,9 @@ class WorkerProcess:
         self.cursor = self.cursor_segment.view(0, 8 * CURSOR_FIELDS).cast("q")
         self.inbox = Arena(self._inbox, arena)
         self.outbox = Borrowed(self._outbox)
+        #: Results that came back in blocks of ours, and those of these blocks that nobody refers to any more.
+        self.returned = Borrowed(self._inbox)
+        self.returned_freed: deque[int] = deque()
         #: Blocks of the worker's arena that nobody refers to any more, to be told with the next message.
         self.freed: deque[int] = deque()
         self._memory = memory
@@ -162,21 +165,27 @@ class WorkerProcess:
 
     def place(self, parts: Packed, count: int, *, beyond: bool) -> Content | None:
         """Copy the large parts into the worker's memory and return what travels; None while there is no room."""
+        self.reclaim()
         large = [buffer.raw() for buffer in parts.buffers]
-        inline = len(parts.payload) <= INLINE
-        if not inline:
-            large.append(memoryview(parts.payload))
+        payload = parts.payload
+        if isinstance(payload, bytes) and len(payload) > INLINE:
+            large.append(memoryview(payload))
         placed: list[Reference] = []
         for data in large:
             block = self.inbox.allocate(data.nbytes, beyond=beyond)
             if block is None:
-                for offset, _, _ in placed:
+                for offset, *_ in placed:
                     self.inbox.give_back(offset)
                 return None
             block.view[:] = data
             self.crossed += data.nbytes
-            placed.append((*block.reference, data.readonly))
-        return parts.payload if inline else placed.pop(), placed, count
+            placed.append((*block.reference, data.readonly, False))
+        return placed.pop() if len(placed) > len(parts.buffers) else payload, placed, count
+
+    def reclaim(self) -> None:
+        """Free the blocks in which results came back that nobody refers to any more."""
+        while self.returned_freed:
+            self.inbox.give_back(self.returned_freed.popleft())
 
     def take_freed(self) -> list[int]:
         """Return the blocks to be told as free with the message that is sent now."""

@@ -11,14 +11,19 @@ from collections.abc import Callable, Iterable
 from pickle import PickleBuffer
 from typing import Any, Final, NamedTuple
 
+from streamflow.memory.plain_arrays import Meta, arrays_over, metas_of
+
 #: Below this, a copy through the pipe costs less than what a block in an arena asks of both sides.
 THRESHOLD: Final = 64 * 1024
 
 
 class Packed(NamedTuple):
-    """Be an object that was taken apart; the buffers are still its own memory, nothing of them is copied."""
+    """Be an object that was taken apart; the buffers are still its own memory, nothing of them is copied.
 
-    payload: bytes
+    Of a list of plain arrays, `payload` says what each of them is; else it is a pickle.
+    """
+
+    payload: bytes | list[Meta]
     #: In the order in which `unpack` wants them; each is contiguous, and `raw()` gives its bytes.
     buffers: list[PickleBuffer]
 
@@ -29,6 +34,8 @@ def pack(obj: Any, threshold: int = THRESHOLD, *, pickler: type[pickle.Pickler] 
     That are those of arrays and Arrow data at any depth, and `bytes` and `bytearray` that are the object itself or
     an item of the list that it is. `pickler` may be cloudpickle's. Raises what pickling raises.
     """
+    if type(obj) is list and obj and (metas := metas_of(obj, threshold)) is not None:
+        return Packed(metas, [PickleBuffer(array) for array in obj])
     buffers: list[PickleBuffer] = []
 
     def in_band(buffer: PickleBuffer) -> bool:
@@ -55,13 +62,13 @@ def _writer(pickler: type[pickle.Pickler], file: io.BytesIO, in_band: Callable[[
     return extended(file, protocol=5, buffer_callback=in_band)
 
 
-def unpack(payload: bytes | memoryview, views: Iterable[Any]) -> Any:
+def unpack(payload: bytes | memoryview | list[Meta], views: Iterable[Any]) -> Any:
     """Put an object together again over `views`, the buffers of its `Packed` or copies of them.
 
     Arrays lie right over the views and keep them alive; `bytes` and `bytearray` are copied out. The caller must drop
     the views (and a list of them), or they count as in use.
     """
-    return pickle.loads(payload, buffers=views)
+    return arrays_over(payload, views) if isinstance(payload, list) else pickle.loads(payload, buffers=views)
 
 
 # Bytes: pickle itself leaves only those out that say so by a PickleBuffer.
