@@ -10,7 +10,7 @@ SHARE_SECONDS = 0.01
 #: Seconds for which sending a share, or taking it in again, may hold the event loop.
 CROSSING_SECONDS = 0.001
 #: Bytes of items in a share.
-SHARE_BYTES = 4 << 20
+SHARE_BYTES = 1 << 20
 MAX_SHARE = 4096
 #: Items that may wait for a stage which runs elsewhere, before it knows what an item costs there.
 ROOM_TO_BEGIN = 64

@@ -16,7 +16,7 @@ from streamflow.executors.errors import unpickled_error
 from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.performing import ITEM, SINCE, STEP, STOP
 from streamflow.executors.process_settings import ProcessSettings
-from streamflow.executors.wire import Content, Message, in_one_piece
+from streamflow.executors.wire import Content, Message, Report, in_one_piece
 from streamflow.executors.worker import ANSWERING, CURSOR_FIELDS, SHARE
 from streamflow.executors.worker_process import WorkerProcess
 from streamflow.memory.packing import Packed, unpack
@@ -187,9 +187,7 @@ class Lane:
         """Send a share, if there is room for it in the worker's memory."""
         if not self._attached or self.retired:
             return False
-        began = thread_time()
         content = self._content(share)
-        share.held += thread_time() - began
         if content is None:
             return False
         self.shares[share.number] = share
@@ -227,7 +225,7 @@ class Lane:
     def _ready(self) -> None:
         self.worker.ready = True
 
-    def _outcome(self, number: int, content: Content, report: dict[str, Any], frees: list[int]) -> None:
+    def _outcome(self, number: int, content: Content, report: Report, frees: list[int]) -> None:
         for offset in frees:
             self.worker.inbox.give_back(offset)
         share = self.shares.pop(number)
@@ -235,7 +233,7 @@ class Lane:
         outcome = self._read_outcome(share, content, report)
         outcome.crossing = max(share.held, thread_time() - began)
         self.pool.answer(share, outcome)
-        self._items_done += len(share.items) - len(report["undone"])
+        self._items_done += len(share.items) - len(outcome.undone)
         limit = self.pool.executor.recycle_after
         if self.retired:
             self.retire()
@@ -257,16 +255,16 @@ class Lane:
 
     # -- what comes back ------------------------------------------------------------------------------------------
 
-    def _read_outcome(self, share: Share, content: Content, report: dict[str, Any]) -> Outcome:
-        failures = [Failure(index, step, unpickled_error(error)) for index, step, error in report["failures"]]
-        fatal = report["fatal"]
+    def _read_outcome(self, share: Share, content: Content, report: Report) -> Outcome:
+        kept, dropped, failed, undone, apart, seconds, fatal = report
+        failures = [Failure(index, step, unpickled_error(error)) for index, step, error in failed]
         outcome = Outcome(
-            kept=report["kept"],
-            dropped=report["dropped"],
+            kept=kept,
+            dropped=dropped,
             failures=failures,
-            undone=report["undone"],
-            apart=report["apart"],
-            seconds=report["seconds"],
+            undone=undone,
+            apart=apart,
+            seconds=seconds,
             fatal=None if fatal is None else unpickled_error(fatal),
         )
         try:

@@ -103,9 +103,9 @@ class ProcessPool(Pool):
         except Exception:
             self.loop.call_soon(self._refuse_unpicklable, share)
             return
-        share.held = thread_time() - began
         self._waiting.append(share)
         self.place_waiting()
+        share.held = thread_time() - began
         timeout = self.chains[chain].timeout
         if timeout is not None:
             self._look_later(min(LOOK_EVERY, timeout))

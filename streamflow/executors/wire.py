@@ -36,6 +36,8 @@ Message = tuple[Any, ...]
 #: receiver's, who has sent a block there whose bytes nobody wants any more: then it comes back with others.
 Reference = tuple[int, int, bool, bool]
 Content = tuple["bytes | Reference | list[Meta]", list[Reference], int]
+#: What an `Outcome` holds beside its values: kept, dropped, failures, undone, apart, seconds, fatal.
+Report = tuple[Any, ...]
 #: Bytes of a pickle from which on it travels through the arena too, so that no message fills a pipe.
 INLINE: Final = 16 << 10
 _LENGTH: Final = struct.Struct("=I")
@@ -56,6 +58,9 @@ class Frames:
     def feed(self, data: bytes | memoryview) -> Iterator[Message]:
         """Yield the messages that are whole now."""
         rest = self._rest
+        if not rest and len(data) >= _LENGTH.size and _LENGTH.unpack_from(data)[0] == len(data) - _LENGTH.size:
+            yield pickle.loads(data[_LENGTH.size :])  # one whole message, as it mostly is
+            return
         rest += data
         while len(rest) >= _LENGTH.size:
             end = _LENGTH.size + _LENGTH.unpack_from(rest)[0]

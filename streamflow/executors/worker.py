@@ -22,7 +22,7 @@ from typing import Any
 
 from streamflow.executors.errors import pickled_error
 from streamflow.executors.performing import CURSOR, ITEM, Performer
-from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, frame, in_one_piece, packed
+from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, Report, frame, in_one_piece, packed
 from streamflow.memory.arena import Arena, Block, Borrowed
 from streamflow.memory.packing import THRESHOLD, Packed, unpack
 from streamflow.memory.plain_arrays import arrays_over, is_plain
@@ -83,6 +83,7 @@ class Worker:
     def __init__(self, settings: dict[str, Any]) -> None:
         self._pipe = socket.socket(fileno=settings["pipe"])
         self._frames = Frames()
+        self._arrived = memoryview(bytearray(1 << 16))
         self._messages: deque[Message] = deque()
         self._cursor = Segment(settings["cursor"]).view(0, 8 * CURSOR_FIELDS).cast("q")
         self._inbox = Borrowed(Segment(settings["inbox"]))
@@ -131,10 +132,10 @@ class Worker:
         """Read one more message from the pipe; None at its end."""
         arrived: deque[Message] = deque()
         while not arrived:
-            data = self._pipe.recv(1 << 16)
-            if not data:
+            count = self._pipe.recv_into(self._arrived)
+            if not count:
                 return None
-            arrived.extend(self._frames.feed(data))
+            arrived.extend(self._frames.feed(self._arrived[:count]))
         first = arrived.popleft()
         self._messages.extend(arrived)
         return first
@@ -248,7 +249,7 @@ class Worker:
 
     # -- outcomes -------------------------------------------------------------------------------------------------
 
-    def _packed(self, outcome: Outcome, key: int) -> tuple[Content, dict[str, Any]]:
+    def _packed(self, outcome: Outcome, key: int) -> tuple[Content, Report]:
         steps = self._performers[key].chain.steps if key in self._performers else ()
         label = steps[-1].label if steps else ""
         values, kept = outcome.values, outcome.kept
@@ -257,15 +258,15 @@ class Worker:
         except BaseException:
             values, kept, parts = self._without_the_unpicklable(outcome, len(steps) - 1, label)
         content = self._content(parts, values)
-        report = {
-            "kept": None if kept is None else list(kept),
-            "dropped": list(outcome.dropped),
-            "failures": [(one.index, one.step, pickled_error(one.error, label)) for one in outcome.failures],
-            "undone": list(outcome.undone),
-            "seconds": outcome.seconds,
-            "fatal": None if outcome.fatal is None else pickled_error(outcome.fatal, label),
-            "apart": outcome.apart,
-        }
+        report = (
+            kept,
+            outcome.dropped,
+            [(one.index, one.step, pickled_error(one.error, label)) for one in outcome.failures],
+            outcome.undone,
+            outcome.apart,
+            outcome.seconds,
+            None if outcome.fatal is None else pickled_error(outcome.fatal, label),
+        )
         outcome.failures.clear()  # their frames hold the outcome, and with it perhaps a view of the items
         return content, report
 

@@ -44,14 +44,21 @@ def pack(obj: Any, threshold: int = THRESHOLD, *, pickler: type[pickle.Pickler] 
         buffers.append(buffer)
         return False
 
+    reducers = _array_reducers()
+    if pickler is pickle.Pickler and not reducers:
+        return Packed(pickle.dumps(_wrapped(obj, threshold), protocol=5, buffer_callback=in_band), buffers)
     file = io.BytesIO()
-    _writer(pickler, file, in_band).dump(_wrapped(obj, threshold))
+    _writer(pickler, file, in_band, reducers).dump(_wrapped(obj, threshold))
     return Packed(file.getvalue(), buffers)
 
 
-def _writer(pickler: type[pickle.Pickler], file: io.BytesIO, in_band: Callable[[PickleBuffer], bool]) -> pickle.Pickler:
+def _writer(
+    pickler: type[pickle.Pickler],
+    file: io.BytesIO,
+    in_band: Callable[[PickleBuffer], bool],
+    reducers: dict[type, Callable[[Any], Any]],
+) -> pickle.Pickler:
     # A table of its own: the one of copyreg is the whole process's.
-    reducers = _array_reducers()
     if pickler is pickle.Pickler:
         writer = pickler(file, protocol=5, buffer_callback=in_band)
         writer.dispatch_table = {**copyreg.dispatch_table, **reducers}

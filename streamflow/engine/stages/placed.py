@@ -32,6 +32,8 @@ MAX_WAITING_BYTES = 64 << 20
 MAX_SHARES = 1024
 #: Shares for each worker that may wait on the edge before the stage.
 QUEUED_PER_WORKER = 4
+#: Shares of which one is looked at for the size of its items.
+SIZE_EVERY = 4
 #: More items than any share takes.
 UNKNOWN = 1 << 30
 
@@ -63,6 +65,7 @@ class PlacedStage(Stage):
         self._shares = self._shares_left = 0
         #: What an item costs: in a worker, and the loop; and how large it is.
         self._cost = self._crossing = self._item_bytes = 0.0
+        self._capacity = self._most_items()
         self._reader: asyncio.Future[None] | None = None
         self._dispatcher: asyncio.Future[None] | None = None
         self._emitter: asyncio.Future[None] | None = None
@@ -152,12 +155,11 @@ class PlacedStage(Stage):
             return True
         if not self._taking or self.order.fenced or not length_hint(self._items):
             return False
-        return self._taken - self._left < self._capacity() and self._shares - self._shares_left < MAX_SHARES
+        return self._taken - self._left < self._capacity and self._shares - self._shares_left < MAX_SHARES
 
-    def _capacity(self) -> int:
+    def _most_items(self) -> int:
         """Return how many items may be under way or wait for their predecessors."""
-        usual = self._share_size(UNKNOWN)
-        most = SHARES_PER_WORKER * self.workers * usual
+        most = SHARES_PER_WORKER * self.workers * self._share_size(UNKNOWN)
         if self._item_bytes:
             most = min(most, int(MAX_WAITING_BYTES / self._item_bytes))
         return max(most, 4 * self.workers)
@@ -183,7 +185,8 @@ class PlacedStage(Stage):
         items, positions = taken, None
         if self._pairs:
             items, positions = [item for item, _ in taken], [position for _, position in taken]
-        self._note_size(items[0])
+        if not self._shares % SIZE_EVERY:
+            self._note_size(items[0])
         share = Assembly(self._shares, self._taken, items, positions)
         self._shares += 1
         self._taken += len(items)
@@ -211,6 +214,7 @@ class PlacedStage(Stage):
             # The largest recent cost: one slow item makes the shares short at once, cheap ones lengthen them gradually.
             self._cost = max(outcome.seconds / done, self._cost * 0.8, 1e-8)
             self._crossing = max(outcome.crossing / len(indexes), self._crossing * 0.8)
+            self._capacity = self._most_items()
             if self.elastic:
                 wanted = QUEUED_PER_WORKER * self.workers * self._share_size(UNKNOWN)
                 self.inputs[0].max_items = max(ROOM_TO_BEGIN, min(wanted, DEFAULT_ITEMS))
@@ -314,7 +318,8 @@ class PlacedStage(Stage):
         if self.failures.letters:
             await self.send_letters(self.failures.letters)
         if out:
-            self._note_size(out[-1])
+            if not self._shares_left % SIZE_EVERY:
+                self._note_size(out[-1])
             self.ledger.emitted += len(out)
             self.ledger.passed += len(out)
             await self.send(Batch(out, self._origins[-1][1] if self._origins else None))
