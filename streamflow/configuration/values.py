@@ -333,8 +333,9 @@ def _members(hint: Any, path: Path) -> list[Any]:
         return [object]
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     kept = [member for member in members if member is not type(None)]
-    # A text for a path is a path.
-    return [member for member in kept if not (member is str and any(get_origin(one) is os.PathLike for one in kept))]
+    # A text for a path is a path, and one for a number of bytes says how many.
+    meant = any(get_origin(one) is os.PathLike for one in kept) or (int in kept and _counts_bytes(path))
+    return [member for member in kept if not (member is str and meant)]
 
 
 def _fits(value: Any, member: Any) -> bool:

@@ -63,6 +63,9 @@ class ProcessPool(Pool):
             if worker.alive and len(self._lanes) < self.executor.workers:
                 self._lanes.append(Lane(self, worker))
                 self._lanes[-1].attach()
+            elif worker.alive and self._spare is None:
+                self._spare = Lane(self, worker)
+                self._spare.attach()
             else:
                 worker.kill()
                 self._thread.submit(worker.wait, GRACE)

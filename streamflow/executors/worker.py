@@ -22,10 +22,9 @@ from typing import Any
 
 from streamflow.executors.errors import pickled_error
 from streamflow.executors.performing import CURSOR, ITEM, Performer
-from streamflow.executors.wire import INLINE, Content, Frames, Message, Reference, Report, frame, in_one_piece, packed
-from streamflow.memory.arena import Arena, Block, Borrowed
-from streamflow.memory.packing import THRESHOLD, Packed, unpack
-from streamflow.memory.plain_arrays import arrays_over, is_plain
+from streamflow.executors.wire import Content, Frames, Message, Reference, Report, frame, packed
+from streamflow.executors.worker_memory import WorkerMemory
+from streamflow.memory.packing import Packed, unpack
 from streamflow.memory.reclaiming import give_back_freed
 from streamflow.memory.segment import Segment
 from streamflow.model.errors import FlowError, NotTransferable
@@ -86,14 +85,8 @@ class Worker:
         self._arrived = memoryview(bytearray(1 << 16))
         self._messages: deque[Message] = deque()
         self._cursor = Segment(settings["cursor"]).view(0, 8 * CURSOR_FIELDS).cast("q")
-        self._inbox = Borrowed(Segment(settings["inbox"]))
-        self._outbox = Arena(Segment(settings["outbox"]), settings["arena"])
+        self._memory = WorkerMemory(settings["inbox"], settings["outbox"], settings["arena"], self._more_room)
         self._performers: dict[int, Performer] = {}
-        #: Results that lie in an arena already, and where, by their identity.
-        self._early: dict[int, tuple[Any, Reference]] = {}
-        #: Blocks of the parent's that nobody here refers to any more, by their length; and the length of all.
-        self._done_with: dict[int, list[int]] = {}
-        self._lengths: dict[int, int] = {}
         self._broken: dict[int, FlowError] = {}
         self._of_main: set[str] = set()
 
@@ -107,9 +100,9 @@ class Worker:
             elif kind == "chain":
                 self._load(*message[1:])
             elif kind == "room":
-                self._free(message[1])
+                self._memory.free(message[1])
             elif kind == "trim":
-                self._outbox.trim()
+                self._memory.trim()
                 give_back_freed()
             elif kind == "forget":
                 self._forget()
@@ -156,6 +149,10 @@ class Worker:
             waiting.extend(self._messages)
             self._messages = waiting
 
+    def _more_room(self) -> tuple[list[int], bool]:
+        _, freed, beyond = self._answer_to(("full",), "room")
+        return freed, beyond
+
     def _send(self, message: Message) -> None:
         self._pipe.sendall(frame(message))
 
@@ -163,15 +160,15 @@ class Worker:
 
     def _load(self, key: int, payload: bytes | Reference) -> None:
         try:
-            chain = pickle.loads(self._read(payload))
+            chain = pickle.loads(self._memory.read(payload))
         except BaseException as error:
             self._broken[key] = _not_loaded(error)
             return
         finally:
-            self._settle()
+            self._memory.settle()
         for name, value in list(_classes_of_main(step.function for step in chain.steps)):
             self.adopt(name, value)
-        self._performers[key] = Performer(chain, self._kept)
+        self._performers[key] = Performer(chain, self._memory.keep)
 
     def _forget(self) -> None:
         for name in self._of_main:
@@ -194,14 +191,14 @@ class Worker:
     # -- shares ---------------------------------------------------------------------------------------------------
 
     def _share(self, number: int, key: int, content: Content, placed: bool, frees: list[int]) -> None:
-        self._free(frees)
+        self._memory.free(frees)
         self._cursor[ITEM] = 0
         self._cursor[SHARE] = number
         outcome = self._perform(key, content, placed=placed)
         self._cursor[ITEM] = ANSWERING
         answer, report = self._packed(outcome, key)
         del outcome  # results may be views of the items, whose blocks are given back with the answer
-        self._send(("outcome", number, answer, report, self._freed()))
+        self._send(("outcome", number, answer, report, self._memory.take_freed()))
         self._cursor[SHARE] = 0
 
     def _perform(self, key: int, content: Content, *, placed: bool) -> Outcome:
@@ -221,18 +218,11 @@ class Worker:
 
     def _unpack(self, content: Content) -> Any:
         payload, buffers, _ = content
-        views = [self._inbox.view(*reference[:3]) for reference in buffers]
-        self._lengths |= {reference[0]: reference[1] for reference in buffers}
+        views = self._memory.views(buffers)
         if isinstance(payload, list):
             return unpack(payload, views)
-        pickled = self._read(payload)
+        pickled = self._memory.read(payload)
         return _Reader(self, pickled, views).load() if _MAIN in pickled else unpack(pickled, views)
-
-    def _read(self, payload: bytes | Reference) -> bytes:
-        if isinstance(payload, bytes):
-            return payload
-        self._lengths[payload[0]] = payload[1]
-        return bytes(self._inbox.view(*payload[:3]))
 
     def main_value(self, name: str) -> None:
         """Fetch a class or function of the parent's `__main__`, and put it into this one's."""
@@ -257,7 +247,7 @@ class Worker:
             parts = packed(values)
         except BaseException:
             values, kept, parts = self._without_the_unpicklable(outcome, len(steps) - 1, label)
-        content = self._content(parts, values)
+        content = self._memory.content(parts, values)
         report = (
             kept,
             outcome.dropped,
@@ -285,88 +275,6 @@ class Worker:
         outcome.failures.sort(key=lambda failure: failure.index)
         values = [value for _, value in good]
         return values, [index for index, _ in good], packed(values)
-
-    def _content(self, parts: Packed, values: list[Any]) -> Content:
-        """Put the large parts into the arena, and return what travels."""
-        buffers: list[Reference] = []
-        payload: Any = parts.payload
-        try:
-            for buffer in parts.buffers:
-                buffers.append(self._placed(buffer.raw()))
-            if isinstance(payload, bytes) and len(payload) > INLINE:
-                payload = self._placed(memoryview(payload))
-        except OSError:
-            # The system has no room for shared memory: the results go through the pipe.
-            self._free(offset for offset, _, _, returned in buffers if not returned)
-            return in_one_piece(values), [], len(values)
-        return payload, buffers, len(values)
-
-    def _kept(self, value: Any) -> Any:
-        """Move a large array into shared memory as soon as it is there: it is still in the processor's cache then."""
-        # Best of all into the block of an item that is done with: the fewer blocks there are, the more of them stay in
-        # the cache. Its length is the same where the shape does not change.
-        if not is_plain(value, THRESHOLD):
-            return value
-        self._settle()
-        done_with = self._done_with.get(value.nbytes)
-        if done_with:
-            where = done_with.pop(), value.nbytes
-            view, returned = self._inbox.segment.view(*where), True
-        else:
-            block = self._block(value.nbytes)
-            if block is None:
-                return value
-            where, view, returned = block.reference, block.view, False
-        (placed,) = arrays_over([(value.dtype.str, value.shape)], [view])
-        placed[...] = value
-        placed.flags.writeable = value.flags.writeable
-        self._early[id(placed)] = placed, (*where, not value.flags.writeable, returned)
-        return placed
-
-    def _block(self, size: int) -> Block | None:
-        try:
-            return self._outbox.allocate(size)
-        except OSError:
-            return None
-
-    def _settle(self) -> None:
-        """Take note of the blocks that nobody here refers to any more."""
-        for offset in self._inbox.settle():
-            self._done_with.setdefault(self._lengths.pop(offset), []).append(offset)
-
-    def _freed(self) -> list[int]:
-        """Return the parent's blocks that are free, and forget what was placed and not sent."""
-        for _, (offset, length, _, returned) in self._early.values():
-            if returned:
-                self._done_with.setdefault(length, []).append(offset)
-            else:
-                self._outbox.give_back(offset)
-        self._early.clear()
-        self._settle()
-        freed = [offset for offsets in self._done_with.values() for offset in offsets]
-        self._done_with.clear()
-        return freed
-
-    def _placed(self, data: memoryview) -> Reference:
-        _, early = self._early.pop(id(data.obj), (None, None))
-        if early is not None:
-            return early
-        block = self._outbox.allocate(data.nbytes) or self._waited_for(data.nbytes)
-        block.view[:] = data
-        return (*block.reference, data.readonly, False)
-
-    def _waited_for(self, size: int) -> Block:
-        """Wait until the parent has given back enough, or says that it never will."""
-        while True:
-            _, frees, beyond = self._answer_to(("full",), "room")
-            self._free(frees)
-            block = self._outbox.allocate(size, beyond=beyond)
-            if block is not None:
-                return block
-
-    def _free(self, offsets: Iterable[int]) -> None:
-        for offset in offsets:
-            self._outbox.give_back(offset)
 
 
 class _Reader(pickle.Unpickler):

@@ -123,7 +123,7 @@ MISTAKES = [
     Mistake('timeout = "5s", ', 'timeout = "soon", ', "SF105", "ms"),
     Mistake('timeout = "5s", ', "recycle_after = 0, ", "SF106", "from 1 on"),
     Mistake('memory = "1GB"', 'memory = "1 gig"', "SF105", "GiB"),
-    Mistake('memory = "1GB"', 'memory = "1B"', "SF106", "1048576"),
+    Mistake('memory = "1GB"', 'memory = "1B"', "SF106", "16MiB"),
     Mistake("threads = 4 }", "threads = 4 }, concurrency = 2", "SF106", "leave out concurrency"),
     # things that are missing, or too much
     Mistake('type = "jsonl", path = "in.jsonl",', 'type = "jsonl",', "SF103", "path"),
