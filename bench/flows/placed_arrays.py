@@ -18,7 +18,7 @@ from bench.works import JOBLIB, NUMPY, STREAMFLOW, Contender, Figure, Outcome, S
 RECYCLED = 8
 #: Bytes that pass before the clock starts, if so many are measured: workers (a spare one as well), pools and pages are
 #: there then.
-WARM = 1 << 30
+WARM = 2 << 30
 #: Futures under way: two for each worker, as everybody has.
 WINDOW = 2 * WORKERS
 MIB = 1 << 20

@@ -30,7 +30,7 @@ MAX_UNEXPLAINED = 3
 #: Seconds between two looks at the workers.
 LOOK_EVERY = 0.25
 #: Seconds until the first spare worker is started: until then it would only slow the others down.
-SPARE_AFTER = 1.0
+SPARE_AFTER = 0.5
 
 
 class ProcessPool(Pool):
