@@ -17,7 +17,7 @@ from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.performing import ITEM, SINCE, STEP, STOP
 from streamflow.executors.process_settings import ProcessSettings
 from streamflow.executors.wire import Content, Message, Report, in_one_piece
-from streamflow.executors.worker import ANSWERING, CURSOR_FIELDS, SHARE
+from streamflow.executors.worker import BETWEEN, CURSOR_FIELDS, SHARE
 from streamflow.executors.worker_process import WorkerProcess
 from streamflow.memory.packing import Packed, unpack
 from streamflow.model.errors import ItemTimeout, NotTransferable, WorkerDied
@@ -312,10 +312,10 @@ class Lane:
         """Return how long the call under way may still take; endless if there is none, or it has no timeout."""
         if self._ended or not self._attached:
             return math.inf
-        number, item, since = self._at_work()
+        number, _, since = self._at_work()
         share = self.shares.get(number)
         limit = self.pool.chains[share.chain].timeout if share is not None else None
-        if limit is None or item == ANSWERING or not since:
+        if limit is None or not since:
             return math.inf
         return limit - (time.monotonic_ns() - since) / 1e9
 
@@ -351,9 +351,9 @@ class Lane:
             return Outcome(kept=(), undone=range(count))
         if self._overdue is not None and self._overdue != (share.number, cursor[ITEM]):
             return Outcome(kept=(), undone=range(count))  # it was killed for an item that had just come through
-        if cursor[ITEM] == ANSWERING and count > 1:
+        if cursor[ITEM] == BETWEEN and count > 1:
             return Outcome(kept=(), undone=range(count), apart=True)
-        index = 0 if cursor[ITEM] == ANSWERING else cursor[ITEM]
+        index = 0 if cursor[ITEM] == BETWEEN else cursor[ITEM]
         error = self._obituary(share, index, cursor[STEP], how)
         undone = [other for other in range(count) if other != index]
         return Outcome(kept=(), failures=[Failure(index, cursor[STEP], error)], undone=undone)

@@ -18,10 +18,11 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
+from time import monotonic_ns
 from typing import Any
 
 from streamflow.executors.errors import pickled_error
-from streamflow.executors.performing import CURSOR, ITEM, Performer
+from streamflow.executors.performing import CURSOR, ITEM, SINCE, Performer
 from streamflow.executors.wire import Content, Frames, Message, Reference, Report, frame, packed
 from streamflow.executors.worker_memory import WorkerMemory
 from streamflow.memory.packing import Packed, unpack
@@ -32,8 +33,8 @@ from streamflow.model.placement import Failure, Outcome
 
 #: Beside what `performing` knows: the share that is at work, from 1, and 0 in between.
 SHARE = CURSOR
-#: The worth of ITEM while the results are on their way: no function is at work.
-ANSWERING = -1
+#: The worth of ITEM while no function is at work, but the items are put together, or the results taken apart.
+BETWEEN = -1
 CURSOR_FIELDS = CURSOR + 1
 #: What a pickle has in it that names something of the parent's script.
 _MAIN = b"__main__"
@@ -192,14 +193,21 @@ class Worker:
 
     def _share(self, number: int, key: int, content: Content, placed: bool, frees: list[int]) -> None:
         self._memory.free(frees)
-        self._cursor[ITEM] = 0
+        self._between_items(key)
         self._cursor[SHARE] = number
         outcome = self._perform(key, content, placed=placed)
-        self._cursor[ITEM] = ANSWERING
+        self._between_items(key)
         answer, report = self._packed(outcome, key)
         del outcome  # results may be views of the items, whose blocks are given back with the answer
         self._send(("outcome", number, answer, report, self._memory.take_freed()))
         self._cursor[SHARE] = 0
+
+    def _between_items(self, key: int) -> None:
+        """Have the cursor say that pickle is at work: what the items make of it is bounded by their timeout as well."""
+        performer = self._performers.get(key)
+        timed = performer is not None and performer.chain.timeout is not None
+        self._cursor[SINCE] = monotonic_ns() if timed else 0
+        self._cursor[ITEM] = BETWEEN
 
     def _perform(self, key: int, content: Content, *, placed: bool) -> Outcome:
         performer = self._performers.get(key)
@@ -210,6 +218,7 @@ class Worker:
             values = self._unpack(content)
             items, positions = values if placed else (values, None)
             del values
+            self._cursor[SINCE] = 0  # opening a resource may take its time
         except BaseException as error:
             if count == 1:
                 return Outcome(kept=(), failures=[Failure(0, 0, _not_read(error, performer.chain.label))])

@@ -141,3 +141,52 @@ def test_a_worker_that_is_to_be_replaced_still_keeps_to_the_timeout() -> None:
     flow = sf.flow(items).map(Fate(None), on=sf.processes(1, timeout=0.3, recycle_after=1), on_error="skip")
     flow.to(out).run_sync()
     assert out == [number for number, fate in items if fate == "fine"]
+
+
+class Slow:
+    """Be an item or a result that pickle never has done with, on one side."""
+
+    def __init__(self, number: int, *, sent: bool) -> None:
+        self.number, self.sent = number, sent
+
+    def __reduce__(self) -> Any:
+        if not self.sent:
+            time.sleep(1000)
+        return _never, (self.number,)
+
+
+def _never(number: int) -> None:
+    time.sleep(1000)
+
+
+def test_a_timeout_holds_for_what_pickle_does_as_well() -> None:
+    """Nobody else fails for it: the others of its share are done one by one."""
+    items: list[Any] = [0, Slow(1, sent=True), 2, 3, 4, 5]
+
+    def give(item: Any) -> Any:
+        return Slow(item, sent=False) if item == 3 else item
+
+    letters: list[sf.DeadLetter] = []
+    flow = sf.flow(items).map(give, on=sf.processes(1, timeout=0.3), on_error=sf.dead_letter(letters))
+    out: list[Any] = []
+    flow.to(out).run_sync()
+    assert out == [0, 2, 4, 5]
+    assert [(letter.index, letter.exception.rpartition(".")[2]) for letter in letters] == [
+        (1, "ItemTimeout"),
+        (3, "ItemTimeout"),
+    ]
+
+
+def test_a_worker_that_has_long_been_idle_is_not_late() -> None:
+    """The time of its last item says nothing about the next one, whose resource may take its time to open."""
+
+    class Opening:
+        def __enter__(self) -> None:
+            time.sleep(0.5)  # longer than an item may take
+
+        def __exit__(self, *_: object) -> None: ...
+
+    with sf.processes(1, timeout=0.25) as place:
+        for _ in range(2):
+            flow = sf.flow(range(3)).map(lambda item, _: item, on=place, resource=Opening)
+            assert list(flow) == [0, 1, 2]
