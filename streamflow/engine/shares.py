@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 #: Seconds of work in a share: enough that crossing costs little, so little that nobody waits for it.
-SHARE_SECONDS = 0.01
+SHARE_SECONDS = 0.02
 #: Seconds for which sending a share, or taking it in again, may hold the event loop.
 CROSSING_SECONDS = 0.001
 #: Bytes of items in a share.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cloudpickle
-
 from streamflow.model.errors import FlowError, NotTransferable
 from streamflow.model.placement import Chain, Failure, Outcome
 
 
 def pickled_chain(chain: Chain) -> bytes:
     """Return `chain`, its functions by value where they have no module; FlowError says what cannot be sent."""
+    import cloudpickle  # late: worker processes start while it is imported
+
     try:
         pickled: bytes = cloudpickle.dumps(chain, protocol=5)
     except Exception as error:

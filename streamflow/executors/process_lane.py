@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from time import thread_time
 from typing import Any, Protocol
 
-import cloudpickle
-
 from streamflow.executors.errors import unpickled_error
 from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.performing import ITEM, SINCE, STEP, STOP
@@ -242,6 +240,8 @@ class Lane:
         self.pool.place_waiting()
 
     def _need(self, name: str) -> None:
+        import cloudpickle
+
         value = getattr(sys.modules.get("__main__"), name, None)
         try:
             pickled = cloudpickle.dumps(value, protocol=5) if value is not None else None
