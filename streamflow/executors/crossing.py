@@ -23,16 +23,22 @@ def pickled_chain(chain: Chain) -> bytes:
     return pickled
 
 
-def refused(items: Sequence[Any], label: str, pack: Callable[[list[Any]], object]) -> Outcome:
-    """Answer for a share that cannot be pickled: the items that are to blame fail, the others are given again."""
+def refused(items: Sequence[Any], label: str, pack: Callable[[list[Any]], object], error: Exception) -> Outcome:
+    """Answer for a share that cannot be pickled: the items that are to blame fail, the others are given again.
+
+    `error` is what pickling all of them has raised; one alone is to blame for it, even if it can be pickled now.
+    """
     failures: list[Failure] = []
     for index, item in enumerate(items):
+        found: Exception | None = error if len(items) == 1 else None
         try:
             pack([item])
-        except Exception as error:
+        except Exception as problem:
+            found = problem
+        if found is not None:
             message = (
                 f"{label}: the item, a {type(item).__name__}, cannot be sent to a worker process: "
-                f"{type(error).__name__}: {error}"
+                f"{type(found).__name__}: {found}"
             )
             failures.append(Failure(index, 0, NotTransferable(message)))
     failed = {failure.index for failure in failures}

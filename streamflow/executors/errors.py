@@ -41,11 +41,18 @@ def unpickled_error(pickled: bytes) -> BaseException:
     """Return the error that `pickled_error` has packed, with its traceback in the worker as its cause."""
     try:
         error, text = pickle.loads(pickled)
-    except Exception as problem:  # the worker could, this process cannot: its class is not to be found here
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # the worker could, this process cannot: its class is not to be found here
         return NotTransferable(f"an error was raised in a worker process that cannot be read here: {problem}")
-    error.__cause__ = InWorker(text)
     found: BaseException = error
+    _set_cause(found, InWorker(text))
     return found
+
+
+def _set_cause(error: BaseException, cause: BaseException) -> None:
+    # Around what a class of the user's may have put before it.
+    BaseException.__dict__["__cause__"].__set__(error, cause)
 
 
 def _stand_in(error: BaseException, label: str) -> NotTransferable:

@@ -74,9 +74,9 @@ class JoblibPool(Pool):
             return
         try:
             share.call = self._place.call(share)
-        except Exception:
+        except Exception as error:
             label = self._place.chains[chain].steps[0].label
-            self.loop.call_soon(self.answered, share, refused(items, label, crossing))
+            self.loop.call_soon(self.answered, share, refused(items, label, crossing, error))
         else:
             self._rounds.put(share)
 

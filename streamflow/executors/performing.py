@@ -50,7 +50,7 @@ class Performer:
             if not self.opened:
                 self.open()
         except BaseException as error:
-            return Outcome(kept=(), undone=range(len(items)), fatal=error)
+            return Outcome(kept=(), undone=range(len(items)), fatal=tamed(error, "resource="))
         outcome = Outcome(kept=(kept := []), dropped=[0] * len(self.chain.steps))
         values, timed = outcome.values, self.chain.timeout is not None
         for index in range(len(items)):
@@ -66,7 +66,7 @@ class Performer:
                     kept.append(index)
             except BaseException as error:
                 step = cursor[STEP]
-                outcome.failures.append(Failure(index, step, _as_failure(error, self.chain.steps[step])))
+                outcome.failures.append(Failure(index, step, tamed(error, self.chain.steps[step].label)))
                 if not self.chain.steps[step].goes_on or isinstance(error, FlowError):
                     outcome.undone = range(index + 1, len(items))
                     break
@@ -128,13 +128,11 @@ def _bound(step: Step, resources: ExitStack) -> Callable[..., Any]:
     return lambda item, *position: function(item, resource, *position)
 
 
-def _as_failure(error: BaseException, step: Step) -> BaseException:
-    """Return what stands for an error that would end the worker: it is its item's failure like any other."""
+def tamed(error: BaseException, label: str) -> BaseException:
+    """Return what stands for an error that would end the worker: it is a failure like any other."""
     if isinstance(error, Exception):
         return error
     if type(error).__name__ == "CancelledError":
         return error  # asyncio's own, which the engine has words for
     said = f"({error})" if str(error) else ""
-    return RuntimeError(
-        f"{step.label}: the function raised {type(error).__name__}{said}, which does not end its worker"
-    )
+    return RuntimeError(f"{label}: the function raised {type(error).__name__}{said}, which does not end its worker")

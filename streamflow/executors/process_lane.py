@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import sys
 import time
@@ -10,21 +11,27 @@ from collections.abc import Callable, Sequence
 from time import thread_time
 from typing import Any, Protocol
 
-from streamflow.executors.errors import unpickled_error
+from streamflow.executors.errors import pickled_error, unpickled_error
 from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.performing import ITEM, SINCE, STEP, STOP
 from streamflow.executors.process_settings import ProcessSettings
 from streamflow.executors.wire import Content, Message, Report, in_one_piece
-from streamflow.executors.worker import BETWEEN, CURSOR_FIELDS, SHARE
+from streamflow.executors.worker import BETWEEN, CURSOR_FIELDS, LOADING, SHARE
 from streamflow.executors.worker_process import WorkerProcess
 from streamflow.memory.packing import Packed, unpack
 from streamflow.model.errors import ItemTimeout, NotTransferable, WorkerDied
 from streamflow.model.placement import Chain, Failure, Outcome
 
+log = logging.getLogger("streamflow.executors")
+
 #: Shares that are with a worker: one at work, one that is there when it ends.
 DEPTH = 2
 #: Seconds that a worker is given at the end to come back from its call, before it is killed.
 GRACE_AT_WORK = 0.25
+#: Seconds that it is given at least, when those of all have passed.
+LEAST_GRACE = 0.1
+#: Seconds that loading functions, and importing what they need, may take.
+LOAD_WITHIN = 60.0
 #: The part of a worker's arena that results may keep occupied; beyond, they are copied out.
 MOST_LENT = 0.5
 
@@ -78,6 +85,12 @@ class Crew(Protocol):
     def reap(self, lane: Lane) -> None:
         """Take note that a worker's pipe has ended."""
 
+    def answered(self) -> None:
+        """Take note that a worker has done something."""
+
+    def drop_spare(self, lane: Lane) -> bool:
+        """Do without the spare worker, if `lane` is that."""
+
     def resources_left(self, error: bytes | None) -> None:
         """Take note that a worker has left its resources, perhaps with an error."""
 
@@ -94,6 +107,8 @@ class Lane:
         #: What it has, by number, in order.
         self.shares: dict[int, Share] = {}
         self.retired = False
+        #: Whether the worker has died while it loaded functions.
+        self.was_loading = False
         self._attached = self._writing = self._ended = False
         self._told = 0
         self._items_done = 0
@@ -115,16 +130,18 @@ class Lane:
         if starting.cancelled() or self.pool.closed:
             return
         error = starting.exception()
-        if error is not None:
-            self._ended = True
-            self.pool.give_up(error)
-        else:
+        if error is None:
             self.attach()
+            return
+        self._ended = True
+        if not self.pool.drop_spare(self):
+            self.pool.give_up(error)
 
     def attach(self) -> None:
         """Listen to the worker."""
         self._attached = True
         self.pool.loop.add_reader(self.worker.pipe.fileno(), self._readable)
+        self._send(("argv", sys.argv))
         self.tell_chains()
         self.pool.place_waiting()
 
@@ -151,21 +168,34 @@ class Lane:
             self.worker.send(("end",) if kept is None or self.retired else ("forget",))
         return True
 
-    def farewell(self, kept: Kept | None) -> bytes | None:
-        """Wait for the worker's end, or keep it for the next run; on a thread. Return what leaving resources raised."""
+    def farewell(self, kept: Kept | None, deadline: float) -> bytes | None:
+        """Wait for the worker's end, or keep it for the next run; on a thread. Return what leaving resources raised.
+
+        The `deadline` (of `time.monotonic`) is that of all workers together.
+        """
         worker = self.worker
         if worker.process is None:
             return None
         keeping = kept is not None and not self.retired
-        grace = (GRACE_AT_WORK if self.shares else GRACE) if worker.ready else 0.0
-        said = worker.converse("forgotten" if keeping else "ended", grace)
-        error: bytes | None = said[1] if said is not None else None
+        grace = max(deadline - time.monotonic(), LEAST_GRACE)
+        said = worker.converse(
+            "forgotten" if keeping else "ended", (GRACE_AT_WORK if self.shares else grace) if worker.ready else 0.0
+        )
+        error: bytes | None = said[1] if said is not None else self._unsaid()
         if keeping and kept is not None and said is not None:
             worker.cursor[STOP] = 0
             if not kept.put([worker]):
                 return error
-        worker.wait(GRACE if said is not None else 0.0)
+        worker.wait(LEAST_GRACE if said is not None else 0.0)
         return error
+
+    def _unsaid(self) -> bytes | None:
+        """Return the error of a worker that was idle and has not come back from leaving its resources."""
+        resources = any(step.resource is not None for chain in self.pool.chains for step in chain.steps)
+        if not resources or self.shares or not self.worker.ready:
+            return None
+        message = f"{self.worker!r} was ended while it left its resources: it has {GRACE:g} s for that, or it has died"
+        return pickled_error(WorkerDied(message), "resource=")
 
     # -- the conversation -----------------------------------------------------------------------------------------
 
@@ -217,8 +247,12 @@ class Lane:
         if messages is None:
             self._end()
             return
-        for kind, *rest in messages:
-            self._answers[kind](*rest)
+        try:
+            for kind, *rest in messages:
+                self._answers[kind](*rest)
+        except Exception:
+            log.exception("a worker process has said what nobody understands: it is ended, its items are done again")
+            self.worker.kill()
 
     def _ready(self) -> None:
         self.worker.ready = True
@@ -226,10 +260,12 @@ class Lane:
     def _outcome(self, number: int, content: Content, report: Report, frees: list[int]) -> None:
         for offset in frees:
             self.worker.inbox.give_back(offset)
-        share = self.shares.pop(number)
+        share = self.shares[number]
         began = thread_time()
         outcome = self._read_outcome(share, content, report)
         outcome.crossing = max(share.held, thread_time() - began)
+        del self.shares[number]
+        self.pool.answered()
         self.pool.answer(share, outcome)
         self._items_done += len(share.items) - len(outcome.undone)
         limit = self.pool.executor.recycle_after
@@ -269,7 +305,9 @@ class Lane:
         )
         try:
             outcome.values = self._values(content)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a class of the user's raises there is the failure of its item
             if len(share.items) > 1:
                 return Outcome(kept=(), undone=range(len(share.items)), apart=True)
             label = self.pool.chains[share.chain].label
@@ -312,9 +350,9 @@ class Lane:
         """Return how long the call under way may still take; endless if there is none, or it has no timeout."""
         if self._ended or not self._attached:
             return math.inf
-        number, _, since = self._at_work()
+        number, item, since = self._at_work()
         share = self.shares.get(number)
-        limit = self.pool.chains[share.chain].timeout if share is not None else None
+        limit = self.pool.chains[share.chain].timeout if share is not None else LOAD_WITHIN if item == LOADING else None
         if limit is None or not since:
             return math.inf
         return limit - (time.monotonic_ns() - since) / 1e9
@@ -337,6 +375,7 @@ class Lane:
             return
         self._ended = True
         self._last_cursor = tuple(self.worker.cursor)
+        self.was_loading = self._last_cursor[ITEM] == LOADING
         self._detach()
         self.pool.reap(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,6 +28,8 @@ from streamflow.model.statistics import PlaceStatistics
 
 #: Deaths in a row without any item to blame, after which no more workers are started.
 MAX_UNEXPLAINED = 3
+#: Seconds that a worker may live on without its pipe.
+LINGER = 0.2
 #: Seconds between two looks at the workers.
 LOOK_EVERY = 0.25
 #: Seconds until the first spare worker is started: until then it would only slow the others down.
@@ -103,8 +106,8 @@ class ProcessPool(Pool):
         began = thread_time()
         try:
             share.parts = packed(share.values)
-        except Exception:
-            self.loop.call_soon(self._refuse_unpicklable, share)
+        except Exception as error:
+            self.loop.call_soon(self._refuse_unpicklable, share, error)
             return
         self._waiting.append(share)
         self.place_waiting()
@@ -134,7 +137,9 @@ class ProcessPool(Pool):
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
-        endings = [self._thread.submit(lane.farewell, self._kept) for lane in self._all() if lane.leave(self._kept)]
+        leaving = [lane for lane in self._all() if lane.leave(self._kept)]
+        deadline = time.monotonic() + GRACE
+        endings = [self._thread.submit(lane.farewell, self._kept, deadline) for lane in leaving]
         results = await asyncio.gather(*endings, return_exceptions=True)
         await self._thread.close()
         self.statistics()  # what the arenas saw goes with them
@@ -162,8 +167,8 @@ class ProcessPool(Pool):
                 return  # what a worker answers brings this on again
             self._waiting.popleft()
 
-    def _refuse_unpicklable(self, share: Share) -> None:
-        self.answer(share, refused(share.items, self.chains[share.chain].steps[0].label, packed))
+    def _refuse_unpicklable(self, share: Share, error: Exception) -> None:
+        self.answer(share, refused(share.items, self.chains[share.chain].steps[0].label, packed, error))
 
     def answer(self, share: Share, outcome: Outcome) -> None:
         """Hand an outcome to who waits for it."""
@@ -171,6 +176,17 @@ class ProcessPool(Pool):
             return
         self._tickets.give_back()
         share.answer(outcome)
+
+    def answered(self) -> None:
+        """Take note that a worker has done something: the pool is well."""
+        self._unexplained = 0
+
+    def drop_spare(self, lane: Lane) -> bool:
+        """Do without the spare worker for now, if `lane` is that."""
+        if lane is not self._spare:
+            return False
+        self._spare = None
+        return True
 
     # -- workers --------------------------------------------------------------------------------------------------
 
@@ -208,7 +224,7 @@ class ProcessPool(Pool):
     def reap(self, lane: Lane) -> None:
         """Learn how a worker has ended whose pipe has."""
         self.note_arena(lane.worker)
-        ending = self._thread.submit(lane.worker.wait, GRACE)
+        ending = self._thread.submit(lane.worker.wait, LINGER)
         ending.add_done_callback(lambda ended: self._lost(lane, ended.result()))
 
     def note_arena(self, worker: WorkerProcess) -> None:
@@ -231,14 +247,14 @@ class ProcessPool(Pool):
             return
         if not lane.retired:
             self._counts["died"] += 1
-            self._unexplained = 0 if lane.worker.ready else self._unexplained + 1
+            self._unexplained += not lane.worker.ready or lane.was_loading
         for share, outcome in lane.post_mortem(how):
             self.answer(share, outcome)
         if self._unexplained >= MAX_UNEXPLAINED:
             self.give_up(
                 FlowError(
-                    f"{self.executor.label}: worker processes end before they begin; the last one {how}. What it has "
-                    f"printed to stderr tells more"
+                    f"{self.executor.label}: worker processes end before they begin; the last one {how}"
+                    f"{' while it loaded the functions' * lane.was_loading}. What it has printed to stderr tells more"
                 )
             )
         elif lane in self._lanes or lane is self._spare:
@@ -270,6 +286,13 @@ class ProcessPool(Pool):
         """Kill what has taken too long, notice who died without a word, keep a spare one warm."""
         self._timer = None
         soonest = LOOK_EVERY
+        try:
+            soonest = self._look_at_all()
+        finally:
+            self._look_later(max(0.001, soonest))
+
+    def _look_at_all(self) -> float:
+        soonest = LOOK_EVERY
         for lane in self._all():
             left = lane.seconds_left()
             if left <= 0:
@@ -281,4 +304,4 @@ class ProcessPool(Pool):
         if self._spare is None and ready and self.loop.time() - self._began > SPARE_AFTER:
             with suppress(FlowError):  # what is missing for it now may be there at the next look
                 self._spare = self._new_lane()
-        self._look_later(max(0.001, soonest))
+        return soonest

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from streamflow.executors.performing import CURSOR, ITEM, SINCE, STEP, STOP, Performer
+from streamflow.executors.performing import CURSOR, ITEM, SINCE, STEP, STOP, Performer, tamed
 from streamflow.executors.tickets import Tickets
 from streamflow.model.arguments import whole_number
 from streamflow.model.errors import ItemTimeout
@@ -247,7 +247,7 @@ class _Lane:
             try:
                 performer.close()
             except BaseException as error:
-                self.error = self.error or error
+                self.error = self.error or tamed(error, "resource=")
         self._tell(self._end)
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:

@@ -6,6 +6,7 @@ nothing of streamflow but what it needs here.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import io
@@ -22,7 +23,7 @@ from time import monotonic_ns
 from typing import Any
 
 from streamflow.executors.errors import pickled_error
-from streamflow.executors.performing import CURSOR, ITEM, SINCE, Performer
+from streamflow.executors.performing import CURSOR, ITEM, SINCE, Performer, tamed
 from streamflow.executors.wire import Content, Frames, Message, Reference, Report, frame, packed
 from streamflow.executors.worker_memory import WorkerMemory
 from streamflow.memory.packing import Packed, unpack
@@ -35,6 +36,8 @@ from streamflow.model.placement import Failure, Outcome
 SHARE = CURSOR
 #: The worth of ITEM while no function is at work, but the items are put together, or the results taken apart.
 BETWEEN = -1
+#: The worth of ITEM while a chain is loaded, which imports modules.
+LOADING = -2
 CURSOR_FIELDS = CURSOR + 1
 #: What a pickle has in it that names something of the parent's script.
 _MAIN = b"__main__"
@@ -43,16 +46,27 @@ _MAIN = b"__main__"
 def main() -> None:
     """Serve until the pipe is closed; what is to be known stands on the command line."""
     settings = json.loads(sys.argv[1])
-    sys.argv[:] = settings["argv"]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    # Signals to the whole group are for the parent, which ends its workers. A handler that does nothing is not
+    # inherited by the programs that a function starts, as an ignored signal would be.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _do_nothing)
     _die_with_parent(settings["life"])
     if settings["memory"] is not None:
         _limit_memory(settings["memory"])
     worker = Worker(settings)
-    try:
-        worker.serve()
-    finally:
-        worker.close()
+    os.register_at_fork(after_in_child=worker.close)
+    worker.serve()
+    worker.close()
+    # Threads that a function has left behind are not waited for.
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(0)
+
+
+def _do_nothing(*_: object) -> None:
+    return None
 
 
 def _die_with_parent(life: int) -> None:
@@ -102,6 +116,8 @@ class Worker:
                 self._load(*message[1:])
             elif kind == "room":
                 self._memory.free(message[1])
+            elif kind == "argv":
+                sys.argv[:] = message[1]
             elif kind == "trim":
                 self._memory.trim()
                 give_back_freed()
@@ -112,7 +128,7 @@ class Worker:
                 return
 
     def close(self) -> None:
-        """Close the pipe."""
+        """Close the pipe; in a child of this process, too, which must not answer in its place."""
         self._pipe.close()
 
     # -- messages -------------------------------------------------------------------------------------------------
@@ -155,11 +171,15 @@ class Worker:
         return freed, beyond
 
     def _send(self, message: Message) -> None:
+        if self._pipe.fileno() < 0:
+            os._exit(0)  # a function has forked and returned in the child as well
         self._pipe.sendall(frame(message))
 
     # -- chains ---------------------------------------------------------------------------------------------------
 
     def _load(self, key: int, payload: bytes | Reference) -> None:
+        self._cursor[SINCE] = monotonic_ns()
+        self._cursor[ITEM] = LOADING
         try:
             chain = pickle.loads(self._memory.read(payload))
         except BaseException as error:
@@ -167,6 +187,8 @@ class Worker:
             return
         finally:
             self._memory.settle()
+            self._cursor[SINCE] = 0
+            self._cursor[ITEM] = BETWEEN
         for name, value in list(_classes_of_main(step.function for step in chain.steps)):
             self.adopt(name, value)
         self._performers[key] = Performer(chain, self._memory.keep)
@@ -186,7 +208,7 @@ class Worker:
             try:
                 performer.close()
             except BaseException as error:
-                first = first or error
+                first = first or tamed(error, "resource=")
         return None if first is None else pickled_error(first, "resource=")
 
     # -- shares ---------------------------------------------------------------------------------------------------

@@ -63,8 +63,10 @@ class WorkerMemory:
         """Move a large array into shared memory as soon as it is there: it is still in the processor's cache then."""
         # Best of all into the block of an item that is done with: the fewer blocks there are, the more of them stay in
         # the cache. Its length is the same where the shape does not change.
-        if not is_plain(value, THRESHOLD):
+        if not is_plain(value, 0):
             return value
+        if value.nbytes < THRESHOLD:
+            return value.copy()  # a function may use one array again for each result
         self.settle()
         done_with = self._done_with.get(value.nbytes)
         if done_with:

@@ -32,7 +32,7 @@ class WorkerProcess:
     def __init__(self, *, arena: int, memory: int | None, environment: dict[str, str]) -> None:
         self.frames = Frames()
         self.ready = False
-        self.cursor_segment, self._inbox, self._outbox = _segments(8 * CURSOR_FIELDS, arena, arena)
+        self.cursor_segment, self._inbox, self._outbox = segments = _segments(8 * CURSOR_FIELDS, arena, arena)
         self.cursor = self.cursor_segment.view(0, 8 * CURSOR_FIELDS).cast("q")
         self.inbox = Arena(self._inbox, arena)
         self.outbox = Borrowed(self._outbox)
@@ -46,8 +46,7 @@ class WorkerProcess:
         self._environment = environment
         self._unsent = bytearray()
         self._arrived = memoryview(bytearray(1 << 16))
-        self.pipe, self._far = socket.socketpair()
-        self._life_far, self._life = os.pipe()
+        self.pipe, self._far, self._life_far, self._life = _pipes(segments)
         self.pipe.setblocking(False)
         self.process: subprocess.Popen[bytes] | None = None
         self.closed = False
@@ -69,8 +68,9 @@ class WorkerProcess:
             "inbox": self._inbox.fd,
             "outbox": self._outbox.fd,
         }
-        settings = {**inherited, "arena": self._arena, "memory": self._memory, "argv": sys.argv}
-        command = [sys.executable, *_flags(), "-c", _BOOT.format(path=sys.path), json.dumps(settings)]
+        settings = {**inherited, "arena": self._arena, "memory": self._memory}
+        path = [entry for entry in sys.path if isinstance(entry, str)]
+        command = [sys.executable, *_flags(), "-c", _BOOT.format(path=path), json.dumps(settings)]
         try:
             self.process = subprocess.Popen(
                 command,
@@ -108,10 +108,20 @@ class WorkerProcess:
                 if not data:
                     break
                 for message in self.frames.feed(data):
+                    if message[0] == "outcome":
+                        self._take_back(*message[2:])
                     if message[0] == until:
                         self.pipe.setblocking(False)
                         return message
         return None
+
+    def _take_back(self, content: Content, _: object, frees: list[int]) -> None:
+        """Free the blocks of an outcome that nobody wants any more."""
+        for offset in frees:
+            self.inbox.give_back(offset)
+        payload, buffers, _count = content
+        for offset, _length, _readonly, returned in [*buffers, *([payload] if isinstance(payload, tuple) else [])]:
+            (self.returned_freed if returned else self.freed).append(offset)
 
     # -- on the loop ----------------------------------------------------------------------------------------------
 
@@ -212,6 +222,19 @@ def _segments(*sizes: int) -> list[Segment]:
             f"{max(sizes):,} bytes, need less"
         ) from error
     return made
+
+
+def _pipes(segments: list[Segment]) -> tuple[socket.socket, socket.socket, int, int]:
+    """Return both ends of the pipe for messages, and of the one that ends with the parent; else FlowError."""
+    near = far = None
+    try:
+        near, far = socket.socketpair()
+        return near, far, *os.pipe()
+    except OSError as error:
+        for opened in (near, far, *segments):
+            if opened is not None:
+                opened.close()
+        raise FlowError(f"processes(n): there is no pipe for a worker: {error}") from error
 
 
 def _flags() -> list[str]:
