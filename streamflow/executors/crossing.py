@@ -11,16 +11,15 @@ from streamflow.model.placement import Chain, Failure, Outcome
 
 def pickled_chain(chain: Chain) -> bytes:
     """Return `chain`, its functions by value where they have no module; FlowError says what cannot be sent."""
-    import cloudpickle  # late: worker processes start while it is imported
+    from streamflow.executors.by_value import dumps  # late: worker processes start while it is imported
 
     try:
-        pickled: bytes = cloudpickle.dumps(chain, protocol=5)
+        return dumps(chain)
     except Exception as error:
         raise FlowError(
             f"{chain.label}: it cannot be sent to a worker process: {type(error).__name__}: {error}. What a "
             f"function refers to goes with it: open files, locks and connections cannot; give them by resource="
         ) from error
-    return pickled
 
 
 def refused(items: Sequence[Any], label: str, pack: Callable[[list[Any]], object], error: Exception) -> Outcome:

@@ -10,8 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import cloudpickle
-
+from streamflow.executors.by_value import Pickler
 from streamflow.executors.errors import pickled_error, unpickled_error
 from streamflow.executors.performing import CURSOR, Performer
 from streamflow.memory.packing import pack, unpack
@@ -33,7 +32,7 @@ class Crossed(NamedTuple):
 
 def crossing(values: list[Any]) -> bytes:
     """Return values as they cross, buffers included: joblib's way has no other place for them."""
-    payload = pack(values, sys.maxsize, pickler=cloudpickle.Pickler).payload
+    payload = pack(values, sys.maxsize, pickler=Pickler).payload
     assert isinstance(payload, bytes), "nothing is as large as that"
     return payload
 

@@ -276,11 +276,11 @@ class Lane:
         self.pool.place_waiting()
 
     def _need(self, name: str) -> None:
-        import cloudpickle
+        from streamflow.executors.by_value import dumps
 
         value = getattr(sys.modules.get("__main__"), name, None)
         try:
-            pickled = cloudpickle.dumps(value, protocol=5) if value is not None else None
+            pickled = dumps(value) if value is not None else None
         except Exception:
             pickled = None  # the worker says what it cannot find
         self._send(("main", name, pickled))

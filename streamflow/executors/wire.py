@@ -76,9 +76,9 @@ def packed(values: list[Any], threshold: int = THRESHOLD) -> Packed:
     try:
         return pack(values, threshold)
     except Exception:
-        import cloudpickle  # for what has no name to be found by: lambdas, classes defined in functions
+        from streamflow.executors.by_value import Pickler  # for what has no name to be found by
 
-        return pack(values, threshold, pickler=cloudpickle.Pickler)
+        return pack(values, threshold, pickler=Pickler)
 
 
 def in_one_piece(values: list[Any]) -> bytes:

@@ -96,6 +96,7 @@ class Worker:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._pipe = socket.socket(fileno=settings["pipe"])
+        self._limit: int | None = settings["memory"]
         self._frames = Frames()
         self._arrived = memoryview(bytearray(1 << 16))
         self._messages: deque[Message] = deque()
@@ -282,7 +283,7 @@ class Worker:
         report = (
             kept,
             outcome.dropped,
-            [(one.index, one.step, pickled_error(one.error, label)) for one in outcome.failures],
+            [(one.index, one.step, pickled_error(self._told(one.error), label)) for one in outcome.failures],
             outcome.undone,
             outcome.apart,
             outcome.seconds,
@@ -290,6 +291,15 @@ class Worker:
         )
         outcome.failures.clear()  # their frames hold the outcome, and with it perhaps a view of the items
         return content, report
+
+    def _told(self, error: BaseException) -> BaseException:
+        """Name the limit of this worker's memory where that is what an error is about."""
+        if self._limit is None or not isinstance(error, MemoryError):
+            return error
+        said = f"{error}: " if str(error) else ""
+        told = MemoryError(f"{said}a worker may allocate {self._limit:,} bytes, by memory= of processes(...)")
+        told.__cause__ = error
+        return told
 
     @staticmethod
     def _without_the_unpicklable(outcome: Outcome, last: int, label: str) -> tuple[list[Any], list[int], Packed]:

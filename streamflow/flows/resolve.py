@@ -125,7 +125,12 @@ def as_executor(on: object) -> Executor | None:
         from streamflow.executors.joblib import joblib
 
         return joblib(n_jobs=usable_cores())
-    hint = " (call it, as in sf.processes(2))" * callable(on)
+    hint = " (did you mean without the s?)" * (
+        isinstance(on, str) and on.removesuffix("es").removesuffix("s") in PLACES
+    )
+    if callable(on):
+        name = getattr(on, "__name__", type(on).__name__)
+        raise FlowError(f"on={name}: call it, as in on=sf.{name}(2)")
     raise FlowError(
         f"on={on!r}{hint}: expected {', '.join(map(repr, PLACES))}, or sf.threads(n), sf.processes(n), sf.joblib(...)"
     )

@@ -14,6 +14,8 @@ NOTABLE = 0.15
 AWAITING = ("concurrent", "async expand")
 #: Per cent of a core from which on a run counts as computing all the time.
 CPU_BOUND = 85.0
+#: Per cent of a core up to which a function that is at work waits rather than computes.
+IDLE = 50.0
 #: And up to which it counts as computing on one core only, as threads do that hold the GIL.
 ONE_CORE = 120.0
 #: Seconds that crossing to a worker process and back costs an item, and those an item must take to be worth it.
@@ -128,7 +130,8 @@ def _more_processes(workers: int, cores: int) -> str:
         return "more workers would help if there are cores"
     if workers < cores:
         return f"more workers would help, there are {cores:,} cores"
-    return f"there {'is' if cores == 1 else 'are'} no more than {_cores(cores)}, so only a faster function would help"
+    there = f"there {'is' if cores == 1 else 'are'} no more than {_cores(cores)}"
+    return f"{there}: if it computes, only a faster function would help, if it waits, more workers would"
 
 
 def _more_threads(workers: int, cores: int, cpu: float) -> str:
@@ -190,15 +193,22 @@ def _busiest(stages: list[StageStatistics], elapsed: float, *, cores: int, cpu: 
         return _at_work(worst, elapsed, cores, cpu)
     return (
         f"stage {worst.name!r}: computing took {_share(worst.busy, elapsed)} of the time, about "
-        f"{written(each, 'seconds')} an item; {_elsewhere(worst, each, elapsed, cores)}"
+        f"{written(each, 'seconds')} an item; {_elsewhere(worst, each, elapsed, cores, cpu)}"
     )
 
 
-def _elsewhere(stage: StageStatistics, each: float, elapsed: float, cores: int) -> str:
+def _elsewhere(stage: StageStatistics, each: float, elapsed: float, cores: int, cpu: float) -> str:
     """Say whether another place would help a stage that computes on the loop, and how much."""
     movable = [label for label in stage.operators if label.startswith(MOVABLE)]
-    if not movable or not cores:
+    if not movable:
+        return 'a faster function would help, or a map for it, which can be elsewhere (on="process")'
+    if not cores:
         return 'a faster function would help, or another place for it (on="process")'
+    if 0 < cpu < IDLE:
+        return (
+            f"meanwhile the process used {written(cpu, 'per cent')} of a core, so it waits: several at once would help, "
+            f"by on=sf.threads(n), or as `async def` with concurrency=n"
+        )
     if each < WORTH_CROSSING:
         return (
             "a cheaper function would help, or bigger items (.batch before it): moving so little elsewhere by on= "
@@ -209,7 +219,8 @@ def _elsewhere(stage: StageStatistics, each: float, elapsed: float, cores: int) 
     gain = elapsed / after
     if cores == 1 or gain < WORTH_MOVING:
         return "a faster function would help" + ", with one core no other place would" * (cores == 1)
-    about = "at best" if {"decode", "encode"} & set(stage.operators) else "about"
+    # A source, a decoder and an encoder are in this stage too, and stay here.
+    about = "at best" if stage.kind == "source" or {"decode", "encode"} & set(stage.operators) else "about"
     return (
         f'on="process" would take {about} 1/{gain:.1f} of the time with {_cores(cores)} (on="thread" is enough where '
         f"{', '.join(movable[:3])} releases the GIL, as NumPy, numba, hashlib and zlib do)"

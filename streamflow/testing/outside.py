@@ -10,6 +10,8 @@ from pathlib import Path
 #: the loop.
 POOL_PREFIX = "asyncio"
 
+#: Threads that never call into a loop: those of an idle pool, and pytest-timeout's watch over a test.
+_NEVER_CALL = (f"{POOL_PREFIX}_", "pytest_timeout ")
 _TASKS = Path("/proc/self/task")
 _AT_WORK = "RD"  # running or runnable, waiting for a disk
 
@@ -17,7 +19,7 @@ _AT_WORK = "RD"  # running or runnable, waiting for a disk
 def callers() -> list[threading.Thread]:
     """Return the living threads, other than this one and a loop's idle pool, that could call into a loop."""
     me = threading.current_thread()
-    return [one for one in threading.enumerate() if one is not me and not one.name.startswith(f"{POOL_PREFIX}_")]
+    return [one for one in threading.enumerate() if one is not me and not one.name.startswith(_NEVER_CALL)]
 
 
 def at_work() -> set[int]:

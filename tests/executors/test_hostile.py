@@ -247,3 +247,25 @@ def test_a_resource_that_exits_fails_the_run_as_any_error() -> None:
     for place in (sf.processes(1), sf.threads(1)):
         with pytest.raises(RuntimeError, match="SystemExit"):
             list(sf.flow([0]).map(lambda n, _: n, on=place, resource=Exiting))
+
+
+def test_an_open_file_does_not_cross_as_a_copy_of_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("one\ntwo\n")
+    with path.open() as file:
+        with pytest.raises(sf.FlowError, match=r"cannot pickle an open file .*resource="):
+            list(sf.flow(range(2)).map(lambda _: file.readline(), on=sf.processes(1)))
+        with pytest.raises(sf.NotTransferable, match="open file"):
+            list(sf.flow([file]).map(lambda one: type(one).__name__, on=sf.processes(1)))
+
+
+def test_the_limit_of_a_workers_memory_is_named() -> None:
+    with pytest.raises(MemoryError, match="may allocate 1,000,000,000 bytes, by memory= of"):
+        list(sf.flow([8 << 30]).map(lambda size: len(bytearray(size)), on=sf.processes(1, memory="1GB")))
+
+
+def test_what_was_meant_by_a_place_is_said() -> None:
+    with pytest.raises(sf.FlowError, match="did you mean 'process'"):
+        sf.flow([1]).map(str, on="processes")  # type: ignore[arg-type]
+    with pytest.raises(sf.FlowError, match=r"as in on=sf\.threads\(2\)"):
+        sf.flow([1]).map(str, on=sf.threads)  # type: ignore[arg-type]
