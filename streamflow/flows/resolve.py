@@ -125,9 +125,8 @@ def as_executor(on: object) -> Executor | None:
         from streamflow.executors.joblib import joblib
 
         return joblib(n_jobs=usable_cores())
-    hint = " (did you mean without the s?)" * (
-        isinstance(on, str) and on.removesuffix("es").removesuffix("s") in PLACES
-    )
+    meant = [place for place in PLACES if isinstance(on, str) and on.lower().startswith(place)]
+    hint = f" (did you mean {meant[0]!r}?)" if meant else ""
     if callable(on):
         name = getattr(on, "__name__", type(on).__name__)
         raise FlowError(f"on={name}: call it, as in on=sf.{name}(2)")

@@ -206,8 +206,8 @@ def _elsewhere(stage: StageStatistics, each: float, elapsed: float, cores: int, 
         return 'a faster function would help, or another place for it (on="process")'
     if 0 < cpu < IDLE:
         return (
-            f"meanwhile the process used {written(cpu, 'per cent')} of a core, so it waits: several at once would help, "
-            f"by on=sf.threads(n), or as `async def` with concurrency=n"
+            f"meanwhile the process used {written(cpu, 'per cent')} of a core, so it waits: several at once would "
+            f"help, by on=sf.threads(n), or as `async def` with concurrency=n"
         )
     if each < WORTH_CROSSING:
         return (
