@@ -11,7 +11,7 @@ from time import perf_counter
 from streamflow.channels.memory import Channel
 from streamflow.engine.footprint import Footprint
 from streamflow.engine.governor import WORTH, Governor, Reading, Step
-from streamflow.engine.stage import Stage
+from streamflow.engine.stage import WAITING, Stage
 from streamflow.engine.stages.fused import FusedStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.watchdog import Watchdog
@@ -27,8 +27,6 @@ MEASURE_NEAR, MEASURE_FAR = 0.25, 2.0
 MEASURE_RARELY = 20
 #: Seconds that the end of a run gives a measurement or a trim which is under way.
 GRACE = 2.0
-#: States of a stage that cannot go on by itself.
-WAITING = ("starved", "blocked", "paused")
 
 
 class Governing:
@@ -115,12 +113,9 @@ class Governing:
         return all(self._waits(stage) for stage in self._alive())
 
     def _waits(self, stage: Stage) -> bool:
-        if stage.ledger.state not in WAITING:
-            return False
         if isinstance(stage, FusedStage):
-            return True  # what is in its hands waits for room
-        stage.settle_counts()
-        return not stage.ledger.in_flight
+            return stage.ledger.state in WAITING  # what is in its hands waits for room
+        return stage.at_rest()
 
     def _alive(self) -> list[Stage]:
         return [stage for stage in self._stages if not stage.over]

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from streamflow.model.interfaces import Writer
 
 
+#: States of a stage that cannot go on by itself.
+WAITING = ("starved", "blocked", "paused")
+
+
 class Listener(Protocol):
     """Be told by stages what their run must know."""
 
@@ -245,6 +249,14 @@ class Stage(ABC):
     def calls_under_way(self) -> int:
         """Return how many calls of the user's functions may be under way."""
         return 1
+
+    def at_rest(self) -> bool:
+        """Tell whether nothing is under way here: this stage waits for what comes, or for room.
+
+        Where several tasks share the stage, its state is what one of them has said last; such a stage asks them all.
+        """
+        self.settle_counts()
+        return self.ledger.state in WAITING and not self.ledger.in_flight
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """Return the tasks in which this stage's functions run."""

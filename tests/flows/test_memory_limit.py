@@ -304,6 +304,86 @@ def test_a_call_that_waits_for_what_was_not_read_yet_gets_it(footprint: type[Fak
     run(main)
 
 
+async def awaited(n: int) -> int:
+    await asyncio.sleep(0)
+    return n + 1
+
+
+def called(n: int) -> int:
+    return n + 1
+
+
+@pytest.mark.parametrize("how", ["ordered", "unordered", "threads"])
+def test_idle_workers_are_nothing_under_way(footprint: type[FakeFootprint], how: str) -> None:
+    says(footprint, lambda: HIGH)
+
+    async def main() -> None:
+        out: list[int] = []
+        flow = sf.flow(range(20)).buffer(items=1)
+        if how == "threads":
+            mapped = flow.map(called, on=sf.threads(2))
+        else:
+            mapped = flow.map(awaited, concurrency=3, ordered=how == "ordered")
+        report = await mapped.to(out).run(memory=LIMIT)
+        assert sorted(out) == list(range(1, 21))
+        memory = report.statistics.memory
+        assert memory is not None
+        # Where patience is what lets batches through, these take some ten seconds and more.
+        assert memory.let_through >= 20
+        assert memory.seconds_held < 5
+
+    # Threads take their own time: on a virtual clock, seconds would pass while one computes.
+    asyncio.run(main()) if how == "threads" else run(main)
+
+
+def test_results_that_wait_for_room_are_nothing_under_way(footprint: type[FakeFootprint]) -> None:
+    says(footprint, lambda: HIGH)
+
+    async def main() -> None:
+        out: list[Any] = []
+        # One side is far ahead: what has been done there waits until the other side has read as much.
+        ahead = sf.flow([range(100)]).flat_map(lambda items: items).map(awaited, concurrency=2).buffer(items=1)
+        behind = sf.flow(range(100)).buffer(items=1)
+        report = await sf.zip(ahead, behind).to(out).run(memory=LIMIT)
+        assert out == [(n + 1, n) for n in range(100)]
+        memory = report.statistics.memory
+        assert memory is not None
+        assert memory.seconds_held < 30
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["concurrent", "threads"])
+def test_workers_at_work_are_waited_for(footprint: type[FakeFootprint], how: str) -> None:
+    says(footprint, lambda: HIGH)
+
+    async def main() -> None:
+        read: list[int] = []
+        first, opened, let_go = asyncio.Event(), asyncio.Event(), threading.Event()
+
+        async def waits(n: int) -> int:
+            await opened.wait()
+            return n
+
+        def blocks(n: int) -> int:
+            let_go.wait(10)
+            return n
+
+        flow = sf.flow(iter(range(5))).tap(read.append).tap(lambda _: first.set()).buffer(items=1)
+        mapped = flow.map(waits, concurrency=3) if how == "concurrent" else flow.map(blocks, on=sf.threads(2))
+        async with mapped.to(None).start(memory=LIMIT) as handle:
+            await first.wait()
+            before = len(read)
+            await asyncio.sleep(0.5)  # less than the governor's patience
+            assert len(read) == before
+            opened.set()
+            let_go.set()
+            await handle.wait()
+        assert len(read) == 5
+
+    asyncio.run(main()) if how == "threads" else run(main)
+
+
 def test_a_throttle_is_waited_for(footprint: type[FakeFootprint]) -> None:
     says(footprint, lambda: HIGH)
 

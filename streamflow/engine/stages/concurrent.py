@@ -359,6 +359,15 @@ class ConcurrentStage(Stage):
             return sending
         return [channel for channel in self.inputs if channel.receiving]
 
+    def at_rest(self) -> bool:
+        """Tell whether no call is under way, and the reader waits for items or what has come of them for room."""
+        if self.calls_under_way:
+            return False
+        if any(channel.sending for channel in (*self.outlet.channels, *self.letter_edges)):
+            return True
+        self.settle_counts()
+        return not self.ledger.in_flight and any(channel.receiving for channel in self.inputs)
+
     def settle_counts(self) -> None:
         """Count as in flight what was received and has neither left nor been lost."""
         ledger = self.ledger

@@ -63,6 +63,8 @@ class PlacedStage(Stage):
         #: Items that were taken into shares, and those whose share has left; the same in shares.
         self._taken = self._left = 0
         self._shares = self._shares_left = 0
+        #: Shares, or pieces of them, that the pool has not answered yet.
+        self._with_workers = 0
         #: What an item costs: in a worker, and the loop; and how large it is.
         self._cost = self._crossing = self._item_bytes = 0.0
         self._capacity = self._most_items()
@@ -198,6 +200,7 @@ class PlacedStage(Stage):
         positions = None
         if self.chain.wants_positions:
             positions = [self._position_of(share, index) for index in indexes]
+        self._with_workers += 1
         self.pool.submit(
             self._key, items, positions, lambda outcome: self._answered(share, indexes, outcome, whole=whole)
         )
@@ -206,6 +209,7 @@ class PlacedStage(Stage):
 
     def _answered(self, share: Assembly, indexes: Sequence[int], outcome: Outcome, *, whole: bool) -> None:
         """Take the outcome of (a piece of) a share."""
+        self._with_workers -= 1
         if self.over:
             return  # the books are closed: what was under way is in them as abandoned
         self.ledger.busy += outcome.seconds / self.workers
@@ -360,6 +364,15 @@ class PlacedStage(Stage):
         if sending or self.calls_under_way:
             return sending
         return [channel for channel in self.inputs if channel.receiving]
+
+    def at_rest(self) -> bool:
+        """Tell whether no worker has anything, and the reader waits for items or what has come of them for room."""
+        if self._with_workers or self._again or self._timers:
+            return False
+        if any(channel.sending for channel in (*self.outlet.channels, *self.letter_edges)):
+            return True
+        self.settle_counts()
+        return not self.ledger.in_flight and any(channel.receiving for channel in self.inputs)
 
     def settle_counts(self) -> None:
         """Count as in flight what was received and has neither left nor been lost."""
