@@ -19,6 +19,7 @@ from streamflow.flows.runnable import Runnable, loop_factory
 from streamflow.metrics.report import RunReport
 from streamflow.model.errors import FlowError, RunCancelled
 from streamflow.model.failures import message_of
+from streamflow.model.notes import add_note
 from streamflow.model.printable import printable
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def perform(
         place = users_place(error)
         if place is None:
             raise
-        error.add_note(f"raised in {place}: it would end the process, so that the run could not tell where it was")
+        add_note(error, f"raised in {place}: it would end the process, so that the run could not tell where it was")
         explain(error, console, show_traceback)
         return None, FAILED
 

@@ -12,6 +12,7 @@ from streamflow.metrics.ledger import Ledger
 from streamflow.model.errors import FlowError, ItemCancelled, NoForm
 from streamflow.model.failures import DeadLetter
 from streamflow.model.interfaces import Operator, Sink
+from streamflow.model.notes import add_note, notes_of
 from streamflow.model.policies import DeadLetters
 from streamflow.model.positions import Answerable, Known, Where, resolved
 
@@ -21,7 +22,7 @@ _ENGINE = str(Path(__file__).parent)
 
 def explain_failure(error: BaseException, stage: str, operator: str, index: int | None, position: Known) -> None:
     """Add one note to `error`, unless it has ours already: stage, operator, item index and source position."""
-    if any(note.startswith(_MARK) for note in getattr(error, "__notes__", ())):
+    if any(note.startswith(_MARK) for note in notes_of(error)):
         return
     parts = [f"{_MARK}{stage!r}"]
     if operator != stage:
@@ -30,13 +31,13 @@ def explain_failure(error: BaseException, stage: str, operator: str, index: int 
         parts.append(f"item {index:,} of its input")
     if position is not None:
         parts.append(f"source position: {position}")
-    error.add_note(", ".join(parts))
+    add_note(error, ", ".join(parts))
 
 
 def explain_letter(error: BaseException, item: object) -> None:
     """Add a note of what was to be set aside, if `item` is a dead letter: its own error must not be lost with it."""
     if isinstance(item, DeadLetter):
-        error.add_note(f"while setting aside {item.item!r}, which failed with {item.exception}: {item.message}")
+        add_note(error, f"while setting aside {item.item!r}, which failed with {item.exception}: {item.message}")
 
 
 def as_failure(error: BaseException, label: str) -> BaseException:
@@ -122,4 +123,4 @@ def in_words(error: BaseException | None) -> str | None:
     except Exception:
         said = "(its __str__ raises)"
     name = type(error).__name__
-    return "\n".join([f"{name}: {said}" if said else name, *getattr(error, "__notes__", ())])
+    return "\n".join([f"{name}: {said}" if said else name, *notes_of(error)])

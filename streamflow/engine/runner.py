@@ -36,6 +36,7 @@ from streamflow.model.arguments import seconds_of
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, RunCancelled
 from streamflow.model.markers import Barrier, Commit, LatencyProbe
+from streamflow.model.notes import add_note
 from streamflow.model.statistics import RunStatistics
 from streamflow.operators.callables import require_plain
 
@@ -348,7 +349,7 @@ class Run:
             self._opened.set_result(None)
         self._checkpoints.give_up(FlowError(f"checkpoint(): the run ended ({self.state}) before it was whole"))
         if self._error is not None and self._more_errors:
-            self._error.add_note(f"({self._more_errors} more errors followed this one)")
+            add_note(self._error, f"({self._more_errors} more errors followed this one)")
 
     def _final_state(self) -> State:
         if self._error is not None:

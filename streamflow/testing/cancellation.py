@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast
 
+from streamflow.model.notes import add_note
 from streamflow.testing.leaks import check_leaks
 from streamflow.testing.stacks import describe_await
 from streamflow.testing.virtual_clock import VirtualLoop, run
@@ -134,7 +135,7 @@ def cancel_everywhere(
         try:
             outcome = run(attempt.main, seed=seed)
         except BaseException as error:
-            error.add_note(f"cancelled at {at} number {step}: {attempt.where}")
+            add_note(error, f"cancelled at {at} number {step}: {attempt.where}")
             raise
         yield outcome
         if not outcome.asked:

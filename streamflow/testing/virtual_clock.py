@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, TypeVarTuple
 
 from streamflow.model.errors import StreamflowError
+from streamflow.model.notes import add_note
 from streamflow.testing.outside import POOL_PREFIX, at_work, callers
 from streamflow.testing.stacks import describe_task, describe_thread
 
@@ -247,7 +248,7 @@ def run(main: Main[T], *, seed: int | None = None, patience: float = 5.0, horizo
             return runner.run(_begin(main))
         except BaseException as error:
             if seed is not None:
-                error.add_note(f"on a virtual loop with seed={seed}: run again with it to see the same order")
+                add_note(error, f"on a virtual loop with seed={seed}: run again with it to see the same order")
             raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -181,3 +182,86 @@ def test_a_question_ends_with_its_run_whatever_sink_the_flow_has() -> None:
         assert all(isinstance(answer, (sf.NoResult, sf.InboxClosed)) for answer in answers)
 
     run(main)
+
+
+# -- errors that take no attributes -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    code: int
+
+
+class Stubborn(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError(f"{name} is not for you to set")
+
+
+class Noteless(Exception):
+    """Refuse a note in every way there is."""
+
+    @property
+    def __notes__(self) -> list[str]:
+        raise TypeError("no notes here")
+
+    def add_note(self, note: str) -> None:
+        raise TypeError("no notes here")
+
+
+def with_error(error: Exception) -> Callable[[int], int]:
+    def step(n: int) -> int:
+        if n == 5:
+            raise error
+        return n
+
+    return step
+
+
+RIGID_PLACES = {
+    "loop": lambda f, step: f.map(step),
+    "awaited": lambda f, step: f.map(awaited(step)),
+    "concurrent": lambda f, step: f.map(awaited(step), concurrency=3),
+    "threads": lambda f, step: f.map(step, on=sf.threads(2)),
+    "flat_map": lambda f, step: f.flat_map(async_children(step)),
+}
+
+
+@pytest.mark.parametrize("place", RIGID_PLACES)
+@pytest.mark.parametrize("error", [Frozen(7), Stubborn("no")], ids=["frozen", "stubborn"])
+def test_an_error_that_takes_no_attributes_comes_as_itself_and_with_its_place(place: str, error: Exception) -> None:
+    flow = RIGID_PLACES[place](sf.flow(range(10)), with_error(error))
+    with pytest.raises(type(error)) as caught:
+        flow.to(None).run_sync()
+    assert caught.value is error
+    assert any("in stage" in note and "item 5" in note for note in error.__notes__)
+    del error.__dict__["__notes__"]  # the next place has the same error
+
+
+@pytest.mark.parametrize("place", RIGID_PLACES)
+def test_an_error_that_takes_no_note_comes_as_itself_and_its_place_is_logged(
+    place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = Noteless("no")
+    flow = RIGID_PLACES[place](sf.flow(range(10)), with_error(error))
+    with pytest.raises(Noteless) as caught:
+        flow.to(None).run_sync()
+    assert caught.value is error
+    (record,) = [one for one in caplog.records if one.name == "streamflow.run"]
+    assert record.levelname == "WARNING"
+    assert "Noteless" in record.getMessage()
+    assert "item 5" in record.getMessage()
+
+
+@pytest.mark.parametrize("error", [Frozen(7), Stubborn("no"), Noteless("no")], ids=["frozen", "stubborn", "noteless"])
+def test_an_iterating_caller_gets_such_an_error_too(error: Exception) -> None:
+    async def main() -> None:
+        async with sf.flow(range(10)).map(with_error(error)).stream() as items:
+            async for _ in items:
+                pass
+
+    with pytest.raises(type(error)) as caught:
+        list(sf.flow(range(10)).map(with_error(error)))
+    assert caught.value is error
+    with pytest.raises(type(error)) as caught:
+        asyncio.run(main())
+    assert caught.value is error

@@ -359,7 +359,7 @@ def test_workers_at_work_are_waited_for(footprint: type[FakeFootprint], how: str
 
     async def main() -> None:
         read: list[int] = []
-        opened, let_go = asyncio.Event(), threading.Event()
+        first, opened, let_go = asyncio.Event(), asyncio.Event(), threading.Event()
 
         async def waits(n: int) -> int:
             await opened.wait()
@@ -369,11 +369,10 @@ def test_workers_at_work_are_waited_for(footprint: type[FakeFootprint], how: str
             let_go.wait(10)
             return n
 
-        flow = sf.flow(iter(range(5))).tap(read.append).buffer(items=1)
+        flow = sf.flow(iter(range(5))).tap(read.append).tap(lambda _: first.set()).buffer(items=1)
         mapped = flow.map(waits, concurrency=3) if how == "concurrent" else flow.map(blocks, on=sf.threads(2))
         async with mapped.to(None).start(memory=LIMIT) as handle:
-            while not read:
-                await asyncio.sleep(0.01)
+            await first.wait()
             before = len(read)
             await asyncio.sleep(0.5)  # less than the governor's patience
             assert len(read) == before
