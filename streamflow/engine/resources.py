@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any
 
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import name_of
 
 
-@asynccontextmanager
-async def open_resource(factory: Callable[[], Any] | None) -> AsyncIterator[Any]:
-    """Enter what `factory` gives, a sync or async context manager, for as long as the stage lives."""
+def open_resource(factory: Callable[[], Any] | None) -> AbstractAsyncContextManager[Any]:
+    """Return what enters what `factory` gives, a sync or async context manager, for as long as the stage lives."""
     if factory is None:
-        yield None
-        return
+        return nullcontext()
     manager = factory()
     if hasattr(manager, "__aenter__"):
-        async with manager as resource:
-            yield resource
-    elif hasattr(manager, "__enter__"):
-        with manager as resource:
-            yield resource
-    else:
-        if inspect.iscoroutine(manager):
-            manager.close()
-        raise FlowError(
-            f"resource={name_of(factory)}: it gave {type(manager).__name__}, which is no context manager; "
-            f"wrap it with contextlib.closing, or write it with @contextmanager or @asynccontextmanager"
-        )
+        entered: AbstractAsyncContextManager[Any] = manager
+        return entered
+    if hasattr(manager, "__enter__"):
+        return _Awaited(manager)
+    if inspect.iscoroutine(manager):
+        manager.close()
+    raise FlowError(
+        f"resource={name_of(factory)}: it gave {type(manager).__name__}, which is no context manager; "
+        f"wrap it with contextlib.closing, or write it with @contextmanager or @asynccontextmanager"
+    )
+
+
+class _Awaited(AbstractAsyncContextManager[Any]):
+    """Enter a sync context manager where an async one is awaited.
+
+    It is no generator with `@asynccontextmanager`, which sets an attribute of the error that passes: some refuse.
+    """
+
+    def __init__(self, manager: AbstractContextManager[Any]) -> None:
+        self._manager = manager
+
+    async def __aenter__(self) -> Any:
+        return self._manager.__enter__()
+
+    async def __aexit__(self, *failure: Any) -> bool | None:
+        return self._manager.__exit__(*failure)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 from streamflow.channels.memory import Channel
@@ -49,19 +50,45 @@ class HandOverWriter(Writer[Any]):
         self._channel.mark(EndOfStream())
 
 
-@asynccontextmanager
-async def stream(end_in: Callable[[Sink[Any]], Runnable], options: dict[str, Any]) -> AsyncIterator[AsyncIterator[Any]]:
-    """Run what `end_in` gives to a sink while the block lasts; what is not asked for by then is given up."""
-    channel = Channel("async for", items=AHEAD)
-    run = end_in(HandOver(channel=channel)).start(**options)
-    try:
-        async with run:
-            yield _items(channel, run)
-            channel.close()
-            if run.report is None:
-                await run.cancel()
-    finally:
-        channel.close()
+class stream(AbstractAsyncContextManager[AsyncIterator[Any]]):  # noqa: N801 - it is called like a function
+    """Run what `end_in` gives to a sink while the block lasts; what is not asked for by then is given up.
+
+    It is no generator with `@asynccontextmanager`, which sets an attribute of the error that passes: some refuse.
+    """
+
+    def __init__(self, end_in: Callable[[Sink[Any]], Runnable], options: dict[str, Any]) -> None:
+        self._end_in = end_in
+        self._options = options
+
+    async def __aenter__(self) -> AsyncIterator[Any]:
+        self._channel = Channel("async for", items=AHEAD)
+        self._run = self._end_in(HandOver(channel=self._channel)).start(**self._options)
+        try:
+            await self._run.__aenter__()
+        except BaseException:
+            self._channel.close()
+            raise
+        return _items(self._channel, self._run)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                await self._give_up()
+            await self._run.__aexit__(kind, error, traceback)
+        finally:
+            self._channel.close()
+
+    async def _give_up(self) -> None:
+        """End the run, which the block has left before its end, or after it."""
+        self._channel.close()
+        if self._run.report is None:
+            try:
+                await self._run.cancel()
+            except BaseException as error:
+                await self._run.__aexit__(type(error), error, error.__traceback__)
+                raise
 
 
 async def _items(channel: Channel, run: Run) -> AsyncIterator[Any]:
