@@ -37,6 +37,8 @@ def settings(reports: Reports) -> dict[str, Setting]:
 def reach_table(works: Sequence[Work], reports: Reports) -> str:
     """Write a row for each figure: what to reach, and what each setting gave."""
     columns = settings(reports)
+    if len(columns) > 1 and all(len(reports[work.name]) == 1 for work in works):
+        return _reach_table_of_one_column(works, reports)
     heads = [setting_name(setting) for setting in columns.values()]
     rows = []
     for work in works:
@@ -44,6 +46,18 @@ def reach_table(works: Sequence[Work], reports: Reports) -> str:
             cells = [measured_cell(work, figure, reports[work.name].get(suffix)) for suffix in columns]
             rows.append([work.title if at == 0 else "", wanted(work, figure), *cells])
     return table(["work", "to reach", *heads], rows)
+
+
+def _reach_table_of_one_column(works: Sequence[Work], reports: Reports) -> str:
+    """Write it where each work was measured under one setting, which is told where it is not the plain one."""
+    rows = []
+    for work in works:
+        (report,) = reports[work.name].values()
+        setting = f" ({setting_name(report.setting)})" if report.setting.suffix else ""
+        for at, figure in enumerate(work.figures):
+            cell = measured_cell(work, figure, report)
+            rows.append([work.title + setting if at == 0 else "", wanted(work, figure), cell])
+    return table(["work", "to reach", "measured"], rows)
 
 
 def side_by_side(works: Sequence[Work], reports: Reports, suffix: str) -> str:

@@ -92,6 +92,19 @@ def test_each_setting_is_a_column_and_what_it_lacks_is_said() -> None:
     assert "| another | ≤ 0.9 × Base | 0.50 × ✓ | not measured |" in text
 
 
+def test_works_that_have_one_setting_each_share_a_column() -> None:
+    raised = Setting(rounds=2, allocator="raised")
+    other = Work("other", "another", "items", SIZES, "base", WORK.contenders, WORK.figures[:1])
+    reports = [report(), report(setting=raised)]
+    reports[1].work = "other"
+
+    text = document([WORK, other], grouped(reports))
+
+    assert "| work | to reach | measured |" in text
+    assert "| another (raised allocator) | ≤ 0.9 × Base | 0.50 × ✓ |" in text
+    assert "not measured" not in text
+
+
 def test_the_caption_names_machine_rounds_and_versions() -> None:
     text = document([WORK], grouped([report()]))
 
