@@ -265,8 +265,23 @@ class Stage(ABC):
     def waits_for(self) -> list[Channel]:
         """Return the edges that must move before this stage can."""
         if self.ledger.state == "blocked":
-            return [channel for channel in (*self.outlet.channels, *self.letter_edges) if channel.sending]
-        return [channel for channel in self.inputs if channel.receiving] if self.ledger.state == "starved" else []
+            return self.full_edges()
+        return self.hungry_edges() if self.ledger.state == "starved" else []
+
+    def full_edges(self) -> list[Channel]:
+        """Return the edges on which this stage waits for room."""
+        return [channel for channel in (*self.outlet.channels, *self.letter_edges) if channel.sending]
+
+    def hungry_edges(self) -> list[Channel]:
+        """Return the edges on which this stage waits for what comes."""
+        return [channel for channel in self.inputs if channel.receiving]
+
+    def idle(self) -> bool:
+        """Tell whether a stage of several tasks, with no call under way, waits for room, or holds nothing."""
+        if self.full_edges():
+            return True
+        self.settle_counts()
+        return not self.ledger.in_flight and bool(self.hungry_edges())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {self.ledger.state}, {self.ledger.received:,} received>"

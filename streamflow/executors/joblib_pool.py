@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from streamflow.executors.crossing import refused
 from streamflow.executors.joblib_places import InProcesses, InThreads
-from streamflow.executors.joblib_rounds import Rounds, Share
+from streamflow.executors.joblib_rounds import Called, Rounds
 from streamflow.executors.joblib_worker import crossing
 from streamflow.executors.tickets import Tickets
 from streamflow.model.interfaces import Pool
@@ -44,7 +44,7 @@ class JoblibPool(Pool):
         self._place = InProcesses() if executor.backend == "loky" and executor.workers > 1 else InThreads()
         self._rounds = Rounds(executor.label, executor.workers, self._place, self)
         self._tickets = Tickets(DEPTH * executor.workers)
-        self._under_way: set[Share] = set()
+        self._under_way: set[Called] = set()
         self._serial = 0
         self._closed = False
         self._error: BaseException | None = None
@@ -67,7 +67,7 @@ class JoblibPool(Pool):
     ) -> None:
         """Put the share where the next round finds it."""
         self._serial += 1
-        share = Share(self._serial, chain, items, positions, answer)
+        share = Called(self._serial, chain, items, positions, answer)
         self._under_way.add(share)
         if self._error is not None:
             self.loop.call_soon(self.answered, share, _undone(share, self._error))
@@ -89,7 +89,7 @@ class JoblibPool(Pool):
         self._closed = True
         await self._rounds.close(at_work=bool(self._under_way))
 
-    def answered(self, share: Share, outcome: Outcome) -> None:
+    def answered(self, share: Called, outcome: Outcome) -> None:
         """Take what came of a share."""
         if self._closed:
             return
@@ -108,5 +108,5 @@ class JoblibPool(Pool):
             self.answered(share, _undone(share, error))
 
 
-def _undone(share: Share, error: BaseException) -> Outcome:
+def _undone(share: Called, error: BaseException) -> Outcome:
     return Outcome(kept=(), undone=range(len(share.items)), fatal=error)

@@ -12,12 +12,13 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Protocol
 
 from streamflow.executors.joblib_parallel import BrokenOff, parallel
 from streamflow.executors.joblib_places import Place
+from streamflow.executors.share import Share
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import WorkerDied
 from streamflow.model.placement import Failure, Outcome
@@ -28,25 +29,12 @@ log = logging.getLogger("streamflow.executors")
 GRACE = 5.0
 
 
-class Share:
-    """Be one share under way, and the call that does it."""
+class Called(Share):
+    """Be a share, and the call that does it."""
 
-    __slots__ = ("answer", "call", "chain", "items", "number", "positions")
+    __slots__ = ("call",)
 
-    def __init__(
-        self,
-        number: int,
-        chain: int,
-        items: Sequence[Any],
-        positions: Sequence[Any] | None,
-        answer: Callable[[Outcome], None],
-    ) -> None:
-        self.number = number
-        self.chain = chain
-        self.items = items
-        self.positions = positions
-        self.answer = answer
-        self.call: Any = None
+    call: Any
 
 
 class Listener(Protocol):
@@ -54,7 +42,7 @@ class Listener(Protocol):
 
     loop: asyncio.AbstractEventLoop
 
-    def answered(self, share: Share, outcome: Outcome) -> None:
+    def answered(self, share: Called, outcome: Outcome) -> None:
         """Take what came of a share."""
 
     def worker_died(self) -> None:
@@ -72,15 +60,15 @@ class Rounds:
         self._workers = workers
         self._place = place
         self._listener = listener
-        self._shares: queue.SimpleQueue[Share | None] = queue.SimpleQueue()
+        self._shares: queue.SimpleQueue[Called | None] = queue.SimpleQueue()
         #: Items each of which may have cost the workers: they are done one by one.
-        self._suspects: deque[Share] = deque()
+        self._suspects: deque[Called] = deque()
         self._closed = self._over = False
         self._error: BaseException | None = None
         self._ended = listener.loop.create_future()
         self._thread: threading.Thread | None = None
 
-    def put(self, share: Share) -> None:
+    def put(self, share: Called) -> None:
         """Have a share done, in this round or the next."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=f"streamflow {self._label}", daemon=True)
@@ -137,9 +125,9 @@ class Rounds:
             if not self._round(workers, share, alone=alone):
                 return
 
-    def _round(self, workers: Any, first: Share, *, alone: bool) -> bool:
+    def _round(self, workers: Any, first: Called, *, alone: bool) -> bool:
         """Do `first`, and what else is there unless it is to be `alone`; tell whether no worker has died."""
-        given: dict[int, Share] = {}
+        given: dict[int, Called] = {}
         error: BaseException = WorkerDied("joblib has given up")
         try:
             for number, answer in workers(self._calls(first, given, alone=alone)):
@@ -154,14 +142,14 @@ class Rounds:
             self._blame(list(given.values()), error)
         return False
 
-    def _calls(self, first: Share, given: dict[int, Share], *, alone: bool) -> Iterator[Any]:
-        share: Share | None = first
+    def _calls(self, first: Called, given: dict[int, Called], *, alone: bool) -> Iterator[Any]:
+        share: Called | None = first
         while share is not None and not self._closed:
             given[share.number] = share
             yield share.call
             share = None if alone else self._one_more()
 
-    def _one_more(self) -> Share | None:
+    def _one_more(self) -> Called | None:
         """Return a share if there is one now."""
         with suppress(queue.Empty):
             share = self._shares.get_nowait()
@@ -170,7 +158,7 @@ class Rounds:
             return share
         return None
 
-    def _blame(self, lost: list[Share], error: BaseException) -> None:
+    def _blame(self, lost: list[Called], error: BaseException) -> None:
         """Find out which item has cost the workers: loky's all end with the first of them."""
         self._tell(self._listener.worker_died)
         if len(lost) == 1 and len(lost[0].items) == 1:
@@ -183,7 +171,7 @@ class Rounds:
             else:
                 self._suspects.append(share)
 
-    def _obituary(self, share: Share, error: BaseException) -> Outcome:
+    def _obituary(self, share: Called, error: BaseException) -> Outcome:
         label = self._place.chains[share.chain].label
         said = str(error).strip().splitlines()
         died = WorkerDied(f"{label}: its worker process ended while it had this item: {said[-1] if said else error!r}")

@@ -15,10 +15,13 @@ from streamflow.executors.errors import pickled_error, unpickled_error
 from streamflow.executors.kept import GRACE, Kept
 from streamflow.executors.performing import ITEM, SINCE, STEP, STOP
 from streamflow.executors.process_settings import ProcessSettings
+from streamflow.executors.share import Share
 from streamflow.executors.wire import Content, Message, Report, in_one_piece
 from streamflow.executors.worker import BETWEEN, CURSOR_FIELDS, LOADING, SHARE
 from streamflow.executors.worker_process import WorkerProcess
 from streamflow.memory.packing import Packed, unpack
+from streamflow.memory.pool import ARRAYS
+from streamflow.memory.recycled import RecycledCopies
 from streamflow.model.errors import ItemTimeout, NotTransferable, WorkerDied
 from streamflow.model.placement import Chain, Failure, Outcome
 
@@ -36,10 +39,10 @@ LOAD_WITHIN = 60.0
 MOST_LENT = 0.5
 
 
-class Share:
-    """Be one share: what was asked, and what of it travels."""
+class Sent(Share):
+    """Be a share, and what of it travels."""
 
-    __slots__ = ("answer", "chain", "held", "items", "number", "parts", "positions")
+    __slots__ = ("held", "parts")
 
     def __init__(
         self,
@@ -49,11 +52,7 @@ class Share:
         positions: Sequence[Any] | None,
         answer: Callable[[Outcome], None],
     ) -> None:
-        self.number = number
-        self.chain = chain
-        self.items = items
-        self.positions = positions
-        self.answer = answer
+        super().__init__(number, chain, items, positions, answer)
         self.parts = Packed(b"", [])
         #: Seconds of work on the loop to send it: not of the clock, which goes on while others have the processor.
         self.held = 0.0
@@ -73,7 +72,7 @@ class Crew(Protocol):
     pickled: list[bytes]
     closed: bool
 
-    def answer(self, share: Share, outcome: Outcome) -> None:
+    def answer(self, share: Sent, outcome: Outcome) -> None:
         """Take what came of a share."""
 
     def place_waiting(self) -> None:
@@ -105,11 +104,12 @@ class Lane:
         self.pool = pool
         self.worker = worker
         #: What it has, by number, in order.
-        self.shares: dict[int, Share] = {}
+        self.shares: dict[int, Sent] = {}
         self.retired = False
         #: Whether the worker has died while it loaded functions.
         self.was_loading = False
         self._attached = self._writing = self._ended = False
+        self._copies = RecycledCopies(ARRAYS)
         self._told = 0
         self._items_done = 0
         #: The share and item that were to be broken off, and the cursor as it stood at the end.
@@ -211,7 +211,7 @@ class Lane:
             self.worker.inbox.trim()
             self._send(("trim",))
 
-    def take(self, share: Share) -> bool:
+    def take(self, share: Sent) -> bool:
         """Send a share, if there is room for it in the worker's memory."""
         if not self._attached or self.retired:
             return False
@@ -224,7 +224,7 @@ class Lane:
         self._send(("share", share.number, share.chain, content, placed, self.worker.take_freed()))
         return True
 
-    def _content(self, share: Share) -> Content | None:
+    def _content(self, share: Sent) -> Content | None:
         try:
             # Where nothing is under way, nothing would ever make room: then a share passes whatever the bound is.
             return self.worker.place(share.parts, len(share.items), beyond=not self.shares)
@@ -291,7 +291,7 @@ class Lane:
 
     # -- what comes back ------------------------------------------------------------------------------------------
 
-    def _read_outcome(self, share: Share, content: Content, report: Report) -> Outcome:
+    def _read_outcome(self, share: Sent, content: Content, report: Report) -> Outcome:
         kept, dropped, failed, undone, apart, seconds, fatal = report
         failures = [Failure(index, step, unpickled_error(error)) for index, step, error in failed]
         outcome = Outcome(
@@ -334,9 +334,10 @@ class Lane:
 
     def _copied(self, offset: int, length: int, readonly: bool, returned: bool) -> memoryview:
         worker = self.worker
-        copy = memoryview(bytearray((worker.returned if returned else worker.outbox).segment.view(offset, length)))
+        source = (worker.returned if returned else worker.outbox).segment.view(offset, length)
+        copy = self._copies.copy(source, readonly=readonly)
         (worker.returned_freed if returned else worker.freed).append(offset)
-        return copy.toreadonly() if readonly else copy
+        return copy
 
     # -- time, and death ------------------------------------------------------------------------------------------
 
@@ -379,12 +380,12 @@ class Lane:
         self._detach()
         self.pool.reap(self)
 
-    def post_mortem(self, how: str) -> list[tuple[Share, Outcome]]:
+    def post_mortem(self, how: str) -> list[tuple[Sent, Outcome]]:
         """Return what became of the shares that were here: the item at work has failed, the rest is given again."""
         shares, self.shares = self.shares, {}
         return [(share, self._remains(share, how)) for share in shares.values()]
 
-    def _remains(self, share: Share, how: str) -> Outcome:
+    def _remains(self, share: Sent, how: str) -> Outcome:
         cursor, count = self._last_cursor, len(share.items)
         if cursor[SHARE] != share.number:
             return Outcome(kept=(), undone=range(count))
@@ -397,7 +398,7 @@ class Lane:
         undone = [other for other in range(count) if other != index]
         return Outcome(kept=(), failures=[Failure(index, cursor[STEP], error)], undone=undone)
 
-    def _obituary(self, share: Share, index: int, step: int, how: str) -> Exception:
+    def _obituary(self, share: Sent, index: int, step: int, how: str) -> Exception:
         chain = self.pool.chains[share.chain]
         label = chain.steps[step].label
         if self._overdue is not None:

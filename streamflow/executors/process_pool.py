@@ -13,7 +13,7 @@ from typing import Any
 from streamflow.executors.crossing import pickled_chain, refused
 from streamflow.executors.errors import unpickled_error
 from streamflow.executors.kept import GRACE, Kept
-from streamflow.executors.process_lane import DEPTH, Lane, Share
+from streamflow.executors.process_lane import DEPTH, Lane, Sent
 from streamflow.executors.process_settings import ProcessSettings
 from streamflow.executors.tickets import Tickets
 from streamflow.executors.wire import packed
@@ -50,7 +50,7 @@ class ProcessPool(Pool):
         self._lanes: list[Lane] = []
         self._spare: Lane | None = None
         self._retiring: set[Lane] = set()
-        self._waiting: deque[Share] = deque()
+        self._waiting: deque[Sent] = deque()
         self._serial = 0
         self._unexplained = 0
         self._counts = Counter[str]()
@@ -102,7 +102,7 @@ class ProcessPool(Pool):
     ) -> None:
         """Give the share to a worker, as soon as one can take it."""
         self._serial += 1
-        share = Share(self._serial, chain, items, positions, answer)
+        share = Sent(self._serial, chain, items, positions, answer)
         began = thread_time()
         try:
             share.parts = packed(share.values)
@@ -167,10 +167,10 @@ class ProcessPool(Pool):
                 return  # what a worker answers brings this on again
             self._waiting.popleft()
 
-    def _refuse_unpicklable(self, share: Share, error: Exception) -> None:
+    def _refuse_unpicklable(self, share: Sent, error: Exception) -> None:
         self.answer(share, refused(share.items, self.chains[share.chain].steps[0].label, packed, error))
 
-    def answer(self, share: Share, outcome: Outcome) -> None:
+    def answer(self, share: Sent, outcome: Outcome) -> None:
         """Hand an outcome to who waits for it."""
         if self.closed:
             return

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from streamflow.executors.performing import CURSOR, ITEM, SINCE, STEP, STOP, Performer, tamed
+from streamflow.executors.share import Share
 from streamflow.executors.tickets import Tickets
 from streamflow.model.arguments import whole_number
 from streamflow.model.errors import ItemTimeout
@@ -74,11 +75,11 @@ class ThreadPool(Pool):
         self.executor = executor
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
-        self.shares: queue.SimpleQueue[_Share | None] = queue.SimpleQueue()
+        self.shares: queue.SimpleQueue[Share | None] = queue.SimpleQueue()
         self.chains: list[Chain] = []
         self._tickets = Tickets(DEPTH * executor.workers)
         self._lanes: list[_Lane] = []
-        self._under_way: set[_Share] = set()
+        self._under_way: set[Share] = set()
         self._closed = False
         self._started = self._abandoned = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -100,7 +101,7 @@ class ThreadPool(Pool):
         self, chain: int, items: Sequence[Any], positions: Sequence[Any] | None, answer: Callable[[Outcome], None]
     ) -> None:
         """Put the share where the next idle thread finds it."""
-        share = _Share(chain, items, positions, answer)
+        share = Share(len(self.chains), chain, items, positions, answer)
         self._under_way.add(share)
         if len(self._lanes) < self.executor.workers:
             self._begin_lane()
@@ -133,7 +134,7 @@ class ThreadPool(Pool):
 
     # -- on the loop ----------------------------------------------------------------------------------------------
 
-    def answered(self, share: _Share, outcome: Outcome) -> None:
+    def answered(self, share: Share, outcome: Outcome) -> None:
         """Take what a thread has made of a share, unless it was given up meanwhile."""
         if self._closed or share not in self._under_way:
             return
@@ -175,27 +176,13 @@ class ThreadPool(Pool):
         self.answered(share, Outcome(kept=(), failures=[Failure(index, step, error)], undone=undone))
 
 
-class _Share:
-    """Be one share under way."""
-
-    __slots__ = ("answer", "chain", "items", "positions")
-
-    def __init__(
-        self, chain: int, items: Sequence[Any], positions: Sequence[Any] | None, answer: Callable[[Outcome], None]
-    ) -> None:
-        self.chain = chain
-        self.items = items
-        self.positions = positions
-        self.answer = answer
-
-
 class _Lane:
     """Be one thread, and what it is at."""
 
     def __init__(self, pool: ThreadPool) -> None:
         self.pool = pool
         self.cursor = [0] * CURSOR
-        self.share: _Share | None = None
+        self.share: Share | None = None
         self.abandoned = False
         self.error: BaseException | None = None
         self._over = pool.loop.create_future()

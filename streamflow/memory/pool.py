@@ -261,3 +261,5 @@ def exported(buffer: bytearray) -> bool:
 
 #: What files are read into and written from, in all runs of the process. A run's end empties it if it was the last.
 BUFFERS = BufferPool(32 << 20, name="file buffers")
+#: What results of worker processes are copied into where they are not handed on as they lie.
+ARRAYS = BufferPool(64 << 20, name="array buffers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from threading import Lock
 
-from streamflow.memory.pool import BUFFERS, Shelf
+from streamflow.memory.pool import ARRAYS, BUFFERS, Shelf
 from streamflow.memory.reclaiming import registered
 from streamflow.model.statistics import PoolStatistics
 
@@ -37,6 +37,7 @@ class PoolUsage:
             last = not _under_way
         if last:
             BUFFERS.trim()
+            ARRAYS.trim()
 
     def statistics(self) -> tuple[PoolStatistics, ...]:
         """Return the figures of those pools that were used."""

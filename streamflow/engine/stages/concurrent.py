@@ -16,13 +16,13 @@ from streamflow.engine.attempts import Attempts, GaveUp
 from streamflow.engine.current import set_locator
 from streamflow.engine.failures import Failures, is_cancellation
 from streamflow.engine.ordering import NOTHING, Ordered, Signal, Unordered
+from streamflow.engine.origins import Origins
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.resources import open_resource
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
-from streamflow.model.batches import Batch, Origin
+from streamflow.model.batches import Batch
 from streamflow.model.markers import EndOfStream, Marker
-from streamflow.model.positions import Span
 from streamflow.operators.map import ConcurrentApply
 
 #: Slots of the reorder buffer for each item under way: with fewer, one slow item holds up the others (measured).
@@ -49,7 +49,7 @@ class ConcurrentStage(Stage):
         self.ledger.concurrency = self.limit
         self._pairs = pairs
         self._items: Iterator[Any] = iter(())
-        self._origins: deque[tuple[int, Origin | None]] = deque()
+        self._origins = Origins()
         self._workers: list[asyncio.Task[None]] = []  # each lives as long as the stage
         self._idle: deque[asyncio.Future[None]] = deque()
         self._hungry: asyncio.Future[None] | None = None
@@ -113,23 +113,16 @@ class ConcurrentStage(Stage):
         if isinstance(message, Batch):
             self.ledger.received += len(message.items)
             self._items = iter(message.items)
-            self._remember(message.origin)
+            if not self._pairs:
+                ledger = self.ledger
+                left = ledger.passed + ledger.dropped + ledger.failed
+                self._origins.remember(self._taken, message.origin, left)
         else:
             if isinstance(message, EndOfStream):
                 self._ended = True
                 self.failed_above = message.failed
             self.order.mark(message, self._taken)
             self._wake_emitter()
-
-    def _remember(self, origin: Origin | None) -> None:
-        """Remember where the items from here on come from, as long as one of them is in this stage."""
-        if self._pairs:
-            return
-        origins, ledger = self._origins, self.ledger
-        origins.append((self._taken, origin))
-        left = ledger.passed + ledger.dropped + ledger.failed
-        while len(origins) > 1 and origins[1][0] <= left:
-            origins.popleft()
 
     def _read_on(self) -> Any:
         """Return the first item of what comes next on the edge, without waiting; `_END` if there is none now."""
@@ -199,7 +192,7 @@ class ConcurrentStage(Stage):
         loop = asyncio.get_running_loop()
         position = result = None
         index = 0
-        set_locator(lambda: position if pairs else self._span_of(index))
+        set_locator(lambda: position if pairs else self._origins.span_of(index))
         while True:
             item: Any = _END
             if self._taken < self._ceiling and (adaptive is None or self.calls_under_way <= self.limit):
@@ -260,15 +253,6 @@ class ConcurrentStage(Stage):
 
         return timed
 
-    def _span_of(self, index: int) -> Span | None:
-        """Return from which stretch of the source the batch of item `index` came."""
-        origin = None
-        for first, candidate in self._origins:
-            if first > index:
-                break
-            origin = candidate
-        return origin.span() if origin is not None else None
-
     async def _emit_to_the_end(self) -> None:
         try:
             await self._emit()
@@ -304,7 +288,7 @@ class ConcurrentStage(Stage):
             self._note_size(out[-1])
             self.ledger.emitted += len(out)
             self.ledger.passed += len(out)
-            await self.send(Batch(out, self._origins[-1][1] if self._origins else None))
+            await self.send(Batch(out, self._origins.latest))
 
     def _wake_emitter(self) -> None:
         if self._ready is not None and not self._ready.done():
@@ -332,7 +316,7 @@ class ConcurrentStage(Stage):
             error = error.error
         value: Any = NOTHING
         try:
-            position = position if self._pairs else self._span_of(index)
+            position = position if self._pairs else self._origins.span_of(index)
             self.failures.take(error, self.operator, item, index, position, attempts=attempts)
         except BaseException as final:
             # What came before it leaves first; nothing after it is begun.
@@ -354,19 +338,11 @@ class ConcurrentStage(Stage):
 
     def waits_for(self) -> list[Channel]:
         """Return the edges that must move before this stage can: none while a call is under way, which may return."""
-        sending = [channel for channel in (*self.outlet.channels, *self.letter_edges) if channel.sending]
-        if sending or self.calls_under_way:
-            return sending
-        return [channel for channel in self.inputs if channel.receiving]
+        return self.full_edges() or ([] if self.calls_under_way else self.hungry_edges())
 
     def at_rest(self) -> bool:
         """Tell whether no call is under way, and the reader waits for items or what has come of them for room."""
-        if self.calls_under_way:
-            return False
-        if any(channel.sending for channel in (*self.outlet.channels, *self.letter_edges)):
-            return True
-        self.settle_counts()
-        return not self.ledger.in_flight and any(channel.receiving for channel in self.inputs)
+        return not self.calls_under_way and self.idle()
 
     def settle_counts(self) -> None:
         """Count as in flight what was received and has neither left nor been lost."""

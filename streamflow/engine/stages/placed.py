@@ -13,16 +13,17 @@ from streamflow.channels.memory import DEFAULT_ITEMS, Channel
 from streamflow.channels.sizes import sample_size
 from streamflow.engine.failures import Failures
 from streamflow.engine.ordering import Ordered, Unordered
+from streamflow.engine.origins import Origins
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.shares import ROOM_TO_BEGIN, Assembly, Broken, share_size
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
-from streamflow.model.batches import Batch, Origin
+from streamflow.model.batches import Batch
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Pool
 from streamflow.model.markers import EndOfStream, Marker
 from streamflow.model.placement import Chain, Failure, Outcome
-from streamflow.model.positions import Span, resolved
+from streamflow.model.positions import resolved
 
 #: Shares for each worker that may be under way or wait for their predecessors.
 SHARES_PER_WORKER = 16
@@ -55,7 +56,7 @@ class PlacedStage(Stage):
         self.elastic = False
         self._pairs = pairs
         self._items: Iterator[Any] = iter(())
-        self._origins: deque[tuple[int, Origin | None]] = deque()
+        self._origins = Origins()
         self._again: deque[tuple[Assembly, list[int]]] = deque()
         self._timers: set[asyncio.TimerHandle] = set()
         self._ended = False
@@ -123,7 +124,8 @@ class PlacedStage(Stage):
         if isinstance(message, Batch):
             self.ledger.received += len(message.items)
             self._items = iter(message.items)
-            self._remember(self._taken + begun, message.origin)
+            if not self._pairs:
+                self._origins.remember(self._taken + begun, message.origin, self._left)
             return
         if isinstance(message, EndOfStream):
             self._ended = True
@@ -326,31 +328,15 @@ class PlacedStage(Stage):
                 self._note_size(out[-1])
             self.ledger.emitted += len(out)
             self.ledger.passed += len(out)
-            await self.send(Batch(out, self._origins[-1][1] if self._origins else None))
+            await self.send(Batch(out, self._origins.latest))
 
     # -- where items came from, and how large they are ------------------------------------------------------------
 
-    def _remember(self, first: int, origin: Origin | None) -> None:
-        """Remember where the items from here on come from, as long as one of them is in this stage."""
-        if self._pairs:
-            return
-        self._origins.append((first, origin))
-        while len(self._origins) > 1 and self._origins[1][0] <= self._left:
-            self._origins.popleft()
-
     def _place_of(self, share: Assembly, index: int) -> Any:
-        return share.positions[index] if share.positions is not None else self._span_of(share.first + index)
+        return share.positions[index] if share.positions is not None else self._origins.span_of(share.first + index)
 
     def _position_of(self, share: Assembly, index: int) -> Any:
         return resolved(self._place_of(share, index))
-
-    def _span_of(self, index: int) -> Span | None:
-        origin = None
-        for first, candidate in self._origins:
-            if first > index:
-                break
-            origin = candidate
-        return origin.span() if origin is not None else None
 
     def _note_size(self, value: Any) -> None:
         size = sample_size(value)
@@ -360,19 +346,11 @@ class PlacedStage(Stage):
 
     def waits_for(self) -> list[Channel]:
         """Return the edges that must move before this stage can: none while workers are at it."""
-        sending = [channel for channel in (*self.outlet.channels, *self.letter_edges) if channel.sending]
-        if sending or self.calls_under_way:
-            return sending
-        return [channel for channel in self.inputs if channel.receiving]
+        return self.full_edges() or ([] if self.calls_under_way else self.hungry_edges())
 
     def at_rest(self) -> bool:
         """Tell whether no worker has anything, and the reader waits for items or what has come of them for room."""
-        if self._with_workers or self._again or self._timers:
-            return False
-        if any(channel.sending for channel in (*self.outlet.channels, *self.letter_edges)):
-            return True
-        self.settle_counts()
-        return not self.ledger.in_flight and any(channel.receiving for channel in self.inputs)
+        return not (self._with_workers or self._again or self._timers) and self.idle()
 
     def settle_counts(self) -> None:
         """Count as in flight what was received and has neither left nor been lost."""
