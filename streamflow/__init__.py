@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from streamflow.metrics.report import RunReport
     from streamflow.model.errors import (
         BufferOverflow,
+        CheckpointDamaged,
+        CheckpointMismatch,
         FlowDeadlock,
         FlowError,
         FlowHung,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         ItemTimeout,
         NoForm,
         NoResult,
+        NotSerialisable,
         NotTransferable,
         RecordError,
         RunCancelled,
@@ -80,12 +83,17 @@ _HOMES = {
     "RunCancelled": "model.errors",
     "TooManyFailures": "model.errors",
     "NotTransferable": "model.errors",
+    "NotSerialisable": "model.errors",
+    "CheckpointDamaged": "model.errors",
+    "CheckpointMismatch": "model.errors",
     "WorkerDied": "model.errors",
 }
 _ROOMS = ("sources", "sinks", "testing")
 
 __all__ = [
     "BufferOverflow",
+    "CheckpointDamaged",
+    "CheckpointMismatch",
     "DeadLetter",
     "Flow",
     "FlowDeadlock",
@@ -97,6 +105,7 @@ __all__ = [
     "ItemTimeout",
     "NoForm",
     "NoResult",
+    "NotSerialisable",
     "NotTransferable",
     "Position",
     "RecordError",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+#: How often an item has its effect in a sink, if the source of it can be read again.
+Delivery = Literal["exactly once", "at least once"]
+#: Where a run stood: at work; all through, but the output not under its final name everywhere; or all through.
+Stand = Literal["running", "finishing", "done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +21,20 @@ class Checkpoint:
 
     epoch: int
     parts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedCheckpoint:
+    """Hold what is written to the disk of one checkpoint.
+
+    `parts` are encoded, each in one or more pieces; `keeps` says of each of them what it must fit (`Operator.keeps`,
+    and the like of sources and sinks). `taken_at` is in seconds since the epoch; `items` were read from all sources by
+    then, from the first run on.
+    """
+
+    epoch: int
+    stand: Stand = "running"
+    taken_at: float = 0.0
+    items: int = 0
+    keeps: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, Sequence[bytes]] = field(default_factory=dict)

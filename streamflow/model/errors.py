@@ -64,6 +64,18 @@ class NotTransferable(StreamflowError, TypeError):
     """Say that an item, a result or an error cannot cross to or from a worker process: hand on plain data."""
 
 
+class CheckpointDamaged(StreamflowError):
+    """Say that no checkpoint of a file can be used: each is damaged, or was written by a later version."""
+
+
+class CheckpointMismatch(FlowError):
+    """Say that a checkpoint belongs to a flow whose stages were other ones; the message names the difference."""
+
+
+class NotSerialisable(StreamflowError, TypeError):
+    """Say that something which a checkpoint must hold cannot be written down; the message names it, and its key."""
+
+
 class TooManyFailures(StreamflowError):
     """Say that a stage, source or sink skipped more failures than its `max_failures` allows."""
 

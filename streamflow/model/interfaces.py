@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
+from streamflow.model.checkpoint import Delivery, SavedCheckpoint
 from streamflow.model.errors import RecordError
 from streamflow.model.events import Event
 from streamflow.model.placement import Chain, Outcome
@@ -168,8 +169,9 @@ class Source(ABC, Generic[T_co]):
 class Writer(ABC, Generic[T_contra]):
     """Write to one sink, live. A writer belongs to one run; its methods are never called concurrently.
 
-    The way to the end: `write`* → `prepare(epoch)` → `commit(epoch)`, repeated; then `finish()` after success or
-    `abort()` after anything else; then `close()`.
+    The way to the end: `write`* → `prepare(epoch)` → `commit(epoch)`, repeated; then `finish()` after success,
+    `suspend()` if a later run is to go on from the last checkpoint, or `abort()` after anything else; then `close()`.
+    Before all that, `resume(prepared)` if this run goes on from a checkpoint.
     """
 
     #: Items of the latest batch that `write` took before it raised.
@@ -192,6 +194,18 @@ class Writer(ABC, Generic[T_contra]):
 
     async def commit(self, epoch: int) -> None:
         """Make what `prepare(epoch)` secured visible; may be called again after a crash."""
+        return None
+
+    async def resume(self, prepared: Any) -> None:
+        """Go on from what `prepare` returned in an earlier run: what was written after that is taken back.
+
+        Called once at most, before the first `write`; then `commit` of that epoch follows, which may have been done
+        before. If the earlier run was at its end, `finish` follows at once, and may have been done before as well.
+        """
+        return None
+
+    async def suspend(self) -> None:
+        """Stop here and keep what was prepared, for a later run to `resume`: in place of `finish` and `abort`."""
         return None
 
     async def abort(self) -> None:
@@ -266,6 +280,16 @@ class Sink(ABC, Generic[T_contra]):
         return None
 
     @property
+    def delivery(self) -> Delivery:
+        """Tell how often an item has its effect when a run is resumed from a checkpoint, if the source is replayed."""
+        return "at least once"
+
+    @property
+    def unresumable(self) -> str:
+        """Return why no run with checkpoints can write here, with the nearest fix; nothing if one can."""
+        return ""
+
+    @property
     def file(self) -> str | None:
         """Return the absolute path of the file that is written, if there is one."""
         return None
@@ -317,6 +341,17 @@ class State(ABC):
     def restore(self, snapshot: Any) -> None:
         """Become what `snapshot` described."""
 
+    def chunks(self) -> Iterator[Any]:
+        """Yield the snapshot in pieces that take a millisecond or less to encode each, for those that may be large.
+
+        Nothing is fed to the operator before the last of them.
+        """
+        yield self.snapshot()
+
+    def restore_chunk(self, chunk: Any) -> None:
+        """Take one of the pieces; called for each, in their order, on fresh state."""
+        self.restore(chunk)
+
     def flush(self) -> list[Any]:
         """Return what was held back, at a regular end of the input."""
         return []
@@ -343,6 +378,14 @@ class Operator(ABC):
         """Tell whether the output depends on the items alone, not on time, arrival or concurrency."""
         return True
 
+    @property
+    def keeps(self) -> str:
+        """Return what a checkpoint holds of this operator, with every setting that gives it its meaning.
+
+        A later run takes the state over if this is the same; nothing for an operator that remembers nothing.
+        """
+        return ""
+
 
 class Executor(ABC):
     """Describe where functions run. Implementations are frozen dataclasses: equal ones share one pool within a run."""
@@ -365,6 +408,38 @@ class Executor(ABC):
     @abstractmethod
     async def open(self) -> Pool:
         """Open the pool for one run; FlowError says why that is not possible here."""
+
+
+class CheckpointStore(ABC):
+    """Keep the checkpoints of one flow. Every method blocks; all are called one at a time, on one thread."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Return what it is called in messages: a path."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Make it ours; raise FlowError if another run has it, an OSError that names what is wrong with the place."""
+
+    @abstractmethod
+    def latest(self) -> SavedCheckpoint | None:
+        """Return the newest checkpoint that is whole, None if there was never one.
+
+        Raises CheckpointDamaged if there were some and none is whole, or if a later version wrote them.
+        """
+
+    @abstractmethod
+    def save(self, checkpoint: SavedCheckpoint) -> None:
+        """Keep `checkpoint` beside the ones before it, durably, whole or not at all; an OSError leaves those intact."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget every checkpoint: a run begins from the start."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it; a second call does nothing."""
 
 
 class Pool(ABC):
