@@ -89,12 +89,16 @@ class Checkpointing:
             self._asked[marker] = gathering, whole
         else:
             whole.set_result(None)
-        for stage in stages:
-            if stage.over:
-                await self._ask_ended(stage, marker)
-            elif isinstance(stage, SourceStage) or isinstance(marker, Commit):
-                stage.inject(marker)
-        await whole
+        try:
+            for stage in stages:
+                if stage.over:
+                    await self._ask_ended(stage, marker)
+                elif isinstance(stage, SourceStage) or isinstance(marker, Commit):
+                    stage.inject(marker)
+            await whole
+        finally:
+            self._asked.pop(marker, None)
+            whole.cancel()  # nobody waits for it any more, whatever has come of it
         return gathering
 
     async def _ask_ended(self, stage: Stage, marker: Barrier | Commit) -> None:

@@ -141,7 +141,8 @@ class Durable:
         await self._thread.run(self._store.save, checkpoint)
         self._took = time.perf_counter() - began
         self._longest = max(self._longest, self._took)
-        self._bytes = sum(len(piece) for pieces in parts.values() for piece in pieces)
+        if stand != "done":
+            self._bytes = sum(len(piece) for pieces in parts.values() for piece in pieces)
         self._saved += 1
         self._epoch = epoch
         self.begun = True
