@@ -261,13 +261,15 @@ def durable_for(
     seconds = seconds_of("run(every=...)", every)
     if seconds < LEAST_EVERY:
         raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
+    path: str | None = None
     if isinstance(checkpoint, CheckpointStore):
         store = checkpoint
     elif isinstance(checkpoint, (str, os.PathLike)):
-        store = CheckpointFile(os.fspath(checkpoint))
+        path = os.fspath(checkpoint)
+        store = CheckpointFile(path)
     else:
         raise FlowError(f"run(checkpoint={checkpoint!r}): expected the path of a file, as in checkpoint='events.ckpt'")
-    check_resumable(plan)
+    check_resumable(plan, path)
     return Durable(store, plan, every=seconds, resume=resume, tell=tell)
 
 
