@@ -80,7 +80,7 @@ class FlowFile:
 
     @property
     def guarantees(self) -> tuple[Guarantee, ...]:
-        """Return what is promised of each source and sink, if there are checkpoints; a flow in Python tells it itself."""
+        """Return what is promised of each source and sink, if there are checkpoints and the flow is known."""
         return guarantees(self._runnable.plan) if self.checkpoints is not None and self._runnable is not None else ()
 
     def normalised(self) -> dict[str, Any]:

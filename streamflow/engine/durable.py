@@ -53,7 +53,9 @@ def check_resumable(plan: Plan, path: str | None) -> None:
     `path` is where they are kept, if that is a file.
     """
     if path is not None and plan.uses(os.path.abspath(path)):
-        raise FlowError(f"checkpoint={path!r}: the flow reads or writes this very file: give the checkpoints another name")
+        raise FlowError(
+            f"checkpoint={path!r}: the flow reads or writes this very file: give the checkpoints another name"
+        )
     for stage in plan.stages:
         if stage.sink is not None and stage.sink.unresumable:
             raise FlowError(f"{stage.sink.label}, with checkpoint=: {stage.sink.unresumable}")

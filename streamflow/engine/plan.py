@@ -103,7 +103,8 @@ class Plan:
     def uses(self, path: str) -> bool:
         """Tell whether the file at `path`, which is absolute, is one that a source reads or a sink writes."""
         return any(
-            (stage.source is not None and stage.source.reads(path)) or (stage.sink is not None and stage.sink.writes(path))
+            (stage.source is not None and stage.source.reads(path))
+            or (stage.sink is not None and stage.sink.writes(path))
             for stage in self.stages
         )
 

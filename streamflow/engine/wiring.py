@@ -257,7 +257,9 @@ def durable_for(
             raise FlowError("resume='require': say where the checkpoints are, as in run(checkpoint='events.ckpt')")
         return None
     if isinstance(resume, Checkpoint):
-        raise FlowError("run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both")
+        raise FlowError(
+            "run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both"
+        )
     seconds = seconds_of("run(every=...)", every)
     if seconds < LEAST_EVERY:
         raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")

@@ -228,8 +228,8 @@ def test_a_problem_shows_its_line_and_points_at_its_place(folder: Path) -> None:
     (problem,) = problems_of(folder, GOOD.replace("within", "witin"))
     assert str(problem) == (
         "error[SF104]: unknown option 'witin' for operator 'batch'\n"
-        " --> flow.toml:7:18\n"
-        '7 |   { batch = 500, witin = "0.5s" },\n'
+        " --> flow.toml:8:18\n"
+        '8 |   { batch = 500, witin = "0.5s" },\n'
         "  |                  ^^^^^ did you mean 'within'?\n"
         "  = help: streamflow list"
     )
