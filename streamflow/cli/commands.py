@@ -38,16 +38,20 @@ def cli() -> None:
     help="Where its files go.",
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the generated lines.")
+@click.option("--resume", default="auto", type=click.Choice(["auto", "never"]), help="never: begin anew.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
-def demo(lines: int, folder: Path, seed: int, as_json: bool) -> None:
+def demo(lines: int, folder: Path, seed: int, resume: str, as_json: bool) -> None:
     """Write an access log with malformed lines among them, and stream it through a flow.
+
+    Press Ctrl-C halfway, or kill it, and give the same command again: it goes on from there, and compares in the end
+    what is there with what an unbroken run would have written.
 
     \b
     Example: streamflow demo --lines 100000 --dir /tmp/demo
     """
     from streamflow.cli.demo import run_demo
 
-    sys.exit(run_demo(lines, folder, seed, as_json))
+    sys.exit(run_demo(lines, folder, seed, resume, as_json))
 
 
 RESUME = ("auto", "never", "require")

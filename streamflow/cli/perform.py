@@ -123,6 +123,11 @@ async def _perform(flow: Runnable, console: Console, teller: Teller, **options: 
             await stopper.settled()
 
 
+def had_finished(report: RunReport) -> bool:
+    """Tell whether an earlier run had done all there was to do; that has been told then, and is all."""
+    return report.statistics.checkpoints is not None and report.statistics.checkpoints.already_done
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield what `error` was raised from; a FlowError has told that already."""
     while not isinstance(error, FlowError) and error.__cause__ is not None:

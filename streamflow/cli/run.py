@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from streamflow.cli.checkpoint_lines import in_the_end
 from streamflow.cli.describing import Described, described, is_configuration
 from streamflow.cli.exit_codes import USAGE, exit_code
-from streamflow.cli.perform import explain, perform, print_error, print_report
+from streamflow.cli.perform import explain, had_finished, perform, print_error, print_report
 from streamflow.cli.report_file import LastReport, ReportFile
 from streamflow.cli.rooting import require_inside, within
 from streamflow.configuration.checkpoints import Checkpoints
@@ -81,11 +81,6 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
         if promised := in_the_end(report.state, report.statistics):
             console.print(promised, markup=False, highlight=False)
     return code
-
-
-def had_finished(report: RunReport) -> bool:
-    """Tell whether an earlier run had done all there was to do; that has been told then, and is all."""
-    return report.statistics.checkpoints is not None and report.statistics.checkpoints.already_done
 
 
 def _checkpoints(written: Checkpoints | None, options: dict[str, Any]) -> Checkpoints | None:
