@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from streamflow.model.checkpoint import SavedCheckpoint
 from streamflow.model.errors import CheckpointDamaged, FlowError
 from streamflow.model.interfaces import CheckpointStore
+from streamflow.model.version import __version__
 from streamflow.state import checkpoint_rows as rows
 from streamflow.state.file_check import looked_at
 from streamflow.state.holder import claim, note_identity, release
@@ -51,7 +52,6 @@ class CheckpointFile(CheckpointStore):
         self._path = os.path.realpath(self._name)
         self._keep = keep
         self._db: sqlite3.Connection | None = None
-        self._version = ""
         #: What is in the file, the newest first, as far as it is whole.
         self._manifests: list[Manifest] = []
         self._last = 0
@@ -69,9 +69,6 @@ class CheckpointFile(CheckpointStore):
         """Lock the file, and make it if it is missing or empty."""
         if self._db is not None:
             return
-        from streamflow import __version__
-
-        self._version = __version__
         claim(self._path)
         try:
             looked_at(self._path)
@@ -111,7 +108,7 @@ class CheckpointFile(CheckpointStore):
             by = rows.written_by(db) or "a later version"
             raise CheckpointDamaged(
                 f"{self._path}: streamflow {by} wrote these checkpoints, in format {version}; this is streamflow "
-                f"{self._version}, which knows formats up to {FORMAT}: update it"
+                f"{__version__}, which knows formats up to {FORMAT}: update it"
             )
         return False
 
@@ -200,7 +197,7 @@ class CheckpointFile(CheckpointStore):
         """
         if self._last == 0 and not self._manifests:
             self._survey()
-        manifest = Manifest.of(checkpoint, self._last + 1, self._version)
+        manifest = Manifest.of(checkpoint, self._last + 1, __version__)
         older = 0 if checkpoint.stand == "done" else self._keep - 1
         if self._salvaged is not None:
             self._replace([(manifest, checkpoint), *self._salvaged[:older]])
@@ -282,5 +279,7 @@ class CheckpointFile(CheckpointStore):
 
 
 def _name(manifest: Manifest) -> str:
-    when = datetime.fromtimestamp(manifest.taken_at, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
-    return f"the checkpoint of epoch {manifest.epoch} ({when} UTC, at {manifest.items:,} items)"
+    when = ""
+    with suppress(ValueError, OverflowError, OSError):
+        when = f"{datetime.fromtimestamp(manifest.taken_at, UTC):%Y-%m-%d %H:%M:%S} UTC, "
+    return f"the checkpoint of epoch {manifest.epoch} ({when}at {manifest.items:,} items)"

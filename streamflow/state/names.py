@@ -17,7 +17,11 @@ from enum import Enum
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
-_EXCEPTIONS = [kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, BaseException)]
+_EXCEPTIONS = [
+    kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type) and issubclass(kind, BaseException) and kind is not ExceptionGroup  # it can be changed
+]
 #: Types whose instances pickle writes by itself, and which may stand for themselves (`defaultdict(list)`).
 TYPES: Final = frozenset[type](
     [
@@ -95,6 +99,8 @@ def class_named(module: object, name: object) -> type:
 
 
 def _refuse_library(kind: type, shown: str) -> None:
+    if kind.__module__ in ("streamflow.state.names", "streamflow.state.openers"):
+        raise Refused(f"{shown} is what checkpoints are opened with")
     if of_library(kind):
         raise Refused(f"{shown} is of Python's library, and none of those that a checkpoint may hold")
     for base in kind.__mro__[1:]:
