@@ -18,7 +18,7 @@ from streamflow.state import checkpoint_rows as rows
 from streamflow.state.file_check import looked_at
 from streamflow.state.holder import claim, note_identity, release
 from streamflow.state.manifest import FORMAT, Damage, Manifest
-from streamflow.state.sqlite_errors import is_damage, told_of
+from streamflow.state.sqlite_errors import FAILURES, is_damage, told_of
 
 #: Bytes of a page of SQLite's.
 PAGE = 4096
@@ -52,6 +52,7 @@ class CheckpointFile(CheckpointStore):
         self._path = os.path.realpath(self._name)
         self._keep = keep
         self._db: sqlite3.Connection | None = None
+        self._claimed = False
         #: What is in the file, the newest first, as far as it is whole.
         self._manifests: list[Manifest] = []
         self._last = 0
@@ -70,6 +71,7 @@ class CheckpointFile(CheckpointStore):
         if self._db is not None:
             return
         claim(self._path)
+        self._claimed = True
         try:
             looked_at(self._path)
             self._connect()
@@ -172,10 +174,6 @@ class CheckpointFile(CheckpointStore):
         with told_of(self._path):
             try:
                 found = rows.survey(self._database)
-            except sqlite3.Error as error:
-                if not is_damage(error):
-                    raise
-                raise CheckpointDamaged(f"{self._path}: the checkpoint file is damaged: {error}") from error
             except Damage as damage:
                 raise CheckpointDamaged(f"{self._path}: the checkpoint file is damaged: {damage}") from damage
         self._manifests, self._last = found.manifests, max([found.last, *(one.number for one in found.manifests)])
@@ -185,7 +183,7 @@ class CheckpointFile(CheckpointStore):
         with told_of(self._path):
             try:
                 return rows.load(self._database, manifest, trusted)
-            except sqlite3.Error as error:
+            except FAILURES as error:
                 if not is_damage(error):
                     raise
                 raise Damage(f"SQLite cannot read it ({error})") from error
@@ -211,7 +209,7 @@ class CheckpointFile(CheckpointStore):
                 rows.remove_others(db, kept)
                 db.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has ended the transaction already
+                with suppress(*FAILURES):  # a full disk has ended the transaction already
                     db.execute("ROLLBACK")
                 raise
         self._wrote(kept)
@@ -263,19 +261,21 @@ class CheckpointFile(CheckpointStore):
 
     def _fold(self) -> int:
         """Bring into the file itself what is beside it; return how long it is then."""
-        with suppress(sqlite3.Error):  # it is durable as it is, and the next open does the same
+        with suppress(*FAILURES):  # it is durable as it is, and the next open does the same
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return os.path.getsize(self._path)
 
     def close(self) -> None:
         """Fold everything into the one file, and unlock it."""
-        if self._db is not None:
-            with suppress(sqlite3.Error):
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            with suppress(sqlite3.Error):
-                self._db.close()
-            self._db = None
-        release(self._path)
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(*FAILURES):
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with suppress(*FAILURES):
+                db.close()
+        if self._claimed:
+            self._claimed = False
+            release(self._path)
 
 
 def _name(manifest: Manifest) -> str:
