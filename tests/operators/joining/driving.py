@@ -23,9 +23,10 @@ class Item(NamedTuple):
     watermark: float
 
 
-#: (port, key, time): items in no order of time; a number: a watermark; "save": the state is restored from its pieces.
+#: (port, key, time): items in no order of time; a number: how far the watermark goes on (at first from -1); "save": the
+#: state is restored from its pieces.
 ITEMS = st.tuples(st.integers(0, 1), st.sampled_from("ab"), st.integers(0, 20).map(float))
-SCRIPTS = st.lists(st.one_of(ITEMS, ITEMS, st.integers(0, 22).map(float), st.just("save")), max_size=30)
+SCRIPTS = st.lists(st.one_of(ITEMS, ITEMS, st.integers(0, 4).map(float), st.just("save")), max_size=40)
 
 
 def saved(state: JoinState, make: Callable[[], JoinState]) -> JoinState:
@@ -59,8 +60,9 @@ def play(
                 accepted.append(item)
                 results += found
         else:
-            watermark = max(watermark, step)
-            results += state.advance(step)
+            watermark = max(watermark, -1.0) + step
+            results += state.advance(watermark)
+            assert not list(state.advance(watermark - 1))  # one that is lower says nothing
         look(state, accepted, watermark, results)
     assert state.retained == 0
     assert state.flush() == []

@@ -96,6 +96,15 @@ def test_a_partner_of_the_same_time_may_still_come() -> None:
     assert state.add(RIGHT, "a", 5.0, "late") is None
 
 
+def test_a_key_that_was_heard_of_again_does_not_keep_the_others_from_being_forgotten() -> None:
+    state = AsOfJoin(tolerance=2.0)
+    for key, time in (("a", 0.0), ("b", 1.0), ("a", 2.0)):
+        state.add(RIGHT, key, time, "row")
+        state.advance(time + 0.5)
+    state.advance(3.5)
+    assert state.retained == 1
+
+
 def test_neither_items_nor_keys_are_compared() -> None:
     state = AsOfJoin()
     for key in (None, "a", 1j):
