@@ -103,7 +103,7 @@ class Program:
         clock = None if at is None else self.states[at]
         return clock if isinstance(clock, Clock) else None
 
-    def shaped(self, moment: float, result: Any) -> Any:
+    def shaped(self, moment: float | None, result: Any) -> Any:
         """Return a result that was due at `moment` as it is handed on."""
         assert self.firing is not None
         element = (RESULTS, result) if self.operators[-1].parts_late else result
@@ -267,6 +267,7 @@ class _Interpreted:
             counts[-1] += program.raw
             x, p = item if program.takes == "pair" else (item, None)
             if wants_stamps:
+                assert isinstance(p, Stamp)
                 program.clock.now = p.time
                 program.clock.highest = max(program.clock.highest, p.watermark)
             for i, (operator, state, call) in enumerate(steps):

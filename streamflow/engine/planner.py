@@ -174,7 +174,7 @@ class _Planner:
                 raise FlowError(f"{operator.label}: it goes by event time, and {untimed}")
             self.timed = self.timed or clock_before(draft.fused, len(draft.fused)) is None
         if part in self.late:
-            operator = replace(operator, parts_late=True)  # type: ignore[call-arg]  # it has two outputs, so it has this
+            operator = operator.parting_late()
         draft.fused.append(operator)
         draft.open = not (operator.folds or isinstance(operator, (BatchBySize, Route)))
         return at

@@ -120,7 +120,7 @@ class Stepper:
         firing, shaped = self.firing, self.program.shaped
         assert firing is not None
         while firing.waiting and len(self.out) < MAX_OUT:
-            self.out += [shaped(moment, result) for moment, result in firing.take(DUE_AT_ONCE)]
+            self.out += [shaped(moment, result) for moment, result in firing.give(DUE_AT_ONCE)]
             if perf_counter() >= deadline:
                 break
         self.hungry = self._done >= self._total and not firing.waiting

@@ -429,10 +429,10 @@ class Flow(Generic[T]):
         """Say when each item happened: `function(item)` gives seconds since the epoch, a datetime or ISO 8601 text.
 
         A datetime without a time zone is in UTC. Items may come up to `max_lateness` later than the newest so far; what
-        comes later still is late. After `idle_after` without an item this flow does not hold up others that it is merged
-        with. A time further ahead of the wall clock than `max_ahead` fails (None: whatever it is is taken), and one
-        that is so far ahead of all before it moves time on by no more than that. Durations are seconds, a timedelta or
-        text as "5s".
+        comes later still is late. After `idle_after` without an item this flow does not hold up others that it is
+        merged with. A time further ahead of the wall clock than `max_ahead` fails (None: whatever it is is taken), and
+        one that is so far ahead of all before it moves time on by no more than that. Durations are seconds, a timedelta
+        or text as "5s".
         """
         require_plain(function, "event_time")
         operator = EventTime(
@@ -633,7 +633,7 @@ class KeyedFlow(Generic[K, T]):
         keep: Duration | None = None,
         name: str | None = None,
     ) -> WindowedFlow[K, T]:
-        """Divide the items of each key by event time: `sf.tumbling(...)`, `sf.sliding`, `sf.session`, `sf.global_window`.
+        """Divide the items of each key by event time, by `sf.tumbling(...)`, `sliding`, `session` or `global_window`.
 
         Each `every` of event time there are early results (`EarlyResult`) of open windows that have changed. Late items
         are dropped and counted, or go to `.late` of what `aggregate` returns. With `late="update"` a window that has

@@ -61,7 +61,7 @@ def seconds_written(text: str) -> float | None:
 
 
 def duration_of(what: str, duration: object, *, zero: bool = False) -> float:
-    """Return the seconds of `duration`: a number of them, a timedelta or text such as "5s"; FlowError says what is wrong.
+    """Return the seconds of `duration`: a number of them, a timedelta or text as "5s"; FlowError says what is wrong.
 
     >>> from datetime import timedelta
     >>> duration_of("size", "1m"), duration_of("size", timedelta(hours=2)), duration_of("size", 0.5)

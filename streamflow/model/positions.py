@@ -115,21 +115,20 @@ class Answerable(ABC):
 
 
 Where = Position | Span | Place | Gathered | Stamp | None
+Bare = Position | Span | Place | Gathered | None
 Known = Position | Span | Gathered | None
 
 
-def plain(where: Where) -> Where:
+def plain(where: Where) -> Bare:
     """Return the position itself, without the time that travels with it."""
-    while isinstance(where, Stamp):
-        where = where.position
-    return where
+    return plain(where.position) if isinstance(where, Stamp) else where
 
 
 def resolved(where: Where) -> Known:
     """Work out a position that was left open."""
-    where = plain(where)
-    if isinstance(where, Place):
-        return where.locate(where.ordinal)
-    if isinstance(where, Gathered):
-        return Gathered(tuple(resolved(one) for one in where.positions))
-    return where
+    found = plain(where)
+    if isinstance(found, Place):
+        return found.locate(found.ordinal)
+    if isinstance(found, Gathered):
+        return Gathered(tuple(resolved(one) for one in found.positions))
+    return found

@@ -95,6 +95,10 @@ class ElementOperator(Operator):
         """Tell whether it has a second output, so that what leaves are pairs of the output and the item."""
         return False
 
+    def parting_late(self) -> ElementOperator:
+        """Return this operator with its second output, if it can have one."""
+        return self
+
     @property
     def drops(self) -> bool:
         """Tell whether `lines` may drop an item."""

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import EarlyResult, UpdatedResult, WindowResult
-from streamflow.operators.firing import Firing, copied, pieces, reach
+from streamflow.operators.firing import Windows, copied, known, pieces
 from streamflow.operators.grid import Grid
 from streamflow.operators.recipe import Recipe
 
-#: NaN as a key: each NaN is another object, and would be another key.
-NAN = math.nan
 Cells = dict[Any, list[Any]]
 
 
@@ -27,37 +25,31 @@ class Pane:
         self.changed: dict[Any, None] = {}
 
 
-class GridWindows(Firing):
+class GridWindows(Windows):
     """Hold the open windows of a grid, and with `keep` those that closed a while ago.
 
     The window of the last item stays at hand in `lo`, `hi` and `cells`: most often the next item is in it too.
     """
 
     __slots__ = (
-        "boundary",
         "cells",
         "changed",
         "closed",
-        "every",
         "grid",
         "hi",
         "keep",
         "lo",
-        "nan",
         "open",
         "recipe",
         "updating",
     )
 
     def __init__(self, grid: Grid, recipe: Recipe, every: float | None, keep: float | None) -> None:
-        super().__init__()
-        self.grid, self.recipe, self.every, self.keep = grid, recipe, every, keep
+        super().__init__(every)
+        self.grid, self.recipe, self.keep = grid, recipe, keep
         self.open: dict[int, Pane] = {}
         self.closed: dict[int, Pane] = {}
-        #: When the next early results are due; they come each `every`, of windows that have changed.
-        self.boundary = math.inf
         self.updating: Pane | None = None
-        self.nan = NAN
         self._put_away()
 
     def _put_away(self) -> None:
@@ -89,9 +81,7 @@ class GridWindows(Firing):
         watermark = self.clock.watermark
         if hi > watermark:
             pane = self.open[n] = Pane(lo, hi)
-            if self.every is not None and self.boundary == math.inf:
-                self.boundary = (watermark // self.every + 1) * self.every
-            self._note_due(n)
+            self.opened(hi)
             return pane
         if self.keep is None or hi + self.keep <= watermark:
             return None
@@ -100,8 +90,7 @@ class GridWindows(Firing):
 
     def fold(self, key: Any, values: Sequence[Any]) -> None:
         """Take an item of the window at hand."""
-        if key != key:
-            key = self.nan
+        key = known(key)
         cell = self.cells.get(key)
         if cell is None:
             self.cells[key] = self.recipe.begin(values)
@@ -112,9 +101,9 @@ class GridWindows(Firing):
         """Take note that the cell of `key` in the window at hand has changed."""
         pane = self.updating
         if pane is None:
-            self.changed[key if key == key else self.nan] = None
+            self.changed[known(key)] = None
         else:
-            self._update(pane, key if key == key else self.nan)
+            self._update(pane, known(key))
 
     def _update(self, pane: Pane, key: Any) -> None:
         result = UpdatedResult(key, pane.lo, pane.hi, self.recipe.value(pane.cells[key]))
@@ -122,8 +111,7 @@ class GridWindows(Firing):
 
     def slide(self, time: float, key: Any, values: Sequence[Any]) -> bool:
         """Take an item into every window that holds its time and is open; tell whether there is any."""
-        if key != key:
-            key = self.nan
+        key = known(key)
         noting = self.every is not None or self.keep is not None
         done: list[tuple[Cells, list[Any] | None]] = []
         told = len(self.waiting)
@@ -156,19 +144,14 @@ class GridWindows(Firing):
     # -- time -----------------------------------------------------------------------------------------------------
 
     def fire(self) -> None:
-        """Close what ends by the watermark; before that what is due early, each at its time."""
-        watermark = self.clock.watermark
-        if self.boundary <= watermark and self.every is not None:
-            self._close(self.boundary)
-            for n in sorted(self.open):
-                self._give_early(self.open[n])
-            self.boundary = (watermark // self.every + 1) * self.every
-        self._close(watermark)
+        """Close what is due, and forget what takes nothing on any more."""
+        super().fire()
         if self.keep is not None:
+            watermark = self.clock.watermark
             self.closed = {n: pane for n, pane in self.closed.items() if pane.hi + self.keep > watermark}
-        self._find_due()
 
-    def _close(self, moment: float) -> None:
+    def close(self, moment: float) -> None:
+        """Give the results of what ends by `moment`, window by window."""
         for n in sorted(self.open):
             pane = self.open[n]
             if pane.hi > moment:
@@ -183,34 +166,28 @@ class GridWindows(Firing):
     def _give(self, pane: Pane) -> None:
         results = self._results(WindowResult, pane, pane.cells)
         # What may still be updated is worked out now, as it is.
-        self.let_out(pane.hi, results if self.keep is None else list(results))
+        self.let_out(None, results if self.keep is None else list(results))
 
-    def _give_early(self, pane: Pane) -> None:
-        if pane.changed:
-            self.let_out(self.boundary, list(self._results(EarlyResult, pane, pane.changed)))
-            pane.changed.clear()
+    def give_early(self) -> None:
+        """Give the results of keys that have changed, window by window."""
+        for n in sorted(self.open):
+            pane = self.open[n]
+            if pane.changed:
+                self.let_out(self.boundary, list(self._results(EarlyResult, pane, pane.changed)))
+                pane.changed.clear()
 
     def _results(self, kind: type[WindowResult], pane: Pane, keys: Iterable[Any]) -> Iterator[WindowResult]:
         value, cells, lo, hi = self.recipe.value, pane.cells, pane.lo, pane.hi
         return (kind(key, lo, hi, value(cells[key])) for key in keys)
 
-    def _note_due(self, n: int) -> None:
-        self.due = min(self.due, reach(self.open[n].hi, self.clock.lateness))
-        if self.boundary != math.inf:
-            self.due = min(self.due, reach(self.boundary, self.clock.lateness))
-
-    def _find_due(self) -> None:
-        if not self.open:
-            self.due, self.boundary = math.inf, math.inf
-            return
-        self.due = math.inf
-        self._note_due(min(self.open))
+    def nearest(self) -> float:
+        """Return the end of the first window."""
+        return self.open[min(self.open)].hi if self.open else math.inf
 
     def end(self) -> None:
         """Close everything."""
-        self._close(math.inf)
+        super().end()
         self.closed.clear()
-        self._find_due()
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
@@ -232,14 +209,11 @@ class GridWindows(Firing):
             self.clock.highest = max(self.clock.highest, n)
             self.boundary = content
         elif kind == "changed":
-            self.open[n].changed.update(dict.fromkeys(self._known(key) for key in content))
+            self.open[n].changed.update(dict.fromkeys(known(key) for key in content))
         else:
             panes = self.open if kind == "open" else self.closed
             if n not in panes:
                 panes[n] = Pane(*self.grid.bounds(n))
-            panes[n].cells.update((self._known(key), copied(cell)) for key, cell in content)
+            panes[n].cells.update((known(key), copied(cell)) for key, cell in content)
             if kind == "open":
-                self._note_due(n)
-
-    def _known(self, key: Any) -> Any:
-        return key if key == key else self.nan
+                self.opened(panes[n].hi)

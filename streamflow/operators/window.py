@@ -12,8 +12,10 @@ from streamflow.model.policies import FAIL, ErrorPolicy
 from streamflow.operators.callables import name_of
 from streamflow.operators.element import ASIDE, DROPPED, KEPT, ElementOperator
 from streamflow.operators.firing import Firing
+from streamflow.operators.global_windows import GlobalWindows
 from streamflow.operators.grid_windows import GridWindows
 from streamflow.operators.recipe import Recipe
+from streamflow.operators.sessions import Sessions
 from streamflow.operators.window_specs import Duration, GlobalWindow, Session, Sliding, Tumbling, WindowSpec
 
 #: What becomes of items whose window has closed: they are dropped (or go to `.late`), or the window is told again.
@@ -35,7 +37,7 @@ class Window(ElementOperator):
     keep: float | None = None
     name: str | None = None
     errors: ErrorPolicy = FAIL
-    parts_late: bool = False  # type: ignore[assignment]  # a field here, where others have a property
+    parts_late: bool = False
 
     @property
     def label(self) -> str:
@@ -54,8 +56,8 @@ class Window(ElementOperator):
 
     @property
     def timed(self) -> bool:
-        """Tell that windows go by event time."""
-        return True
+        """Tell whether windows go by event time: all do, but those that only count."""
+        return not isinstance(self.spec, GlobalWindow) or self.spec.every is not None
 
     @property
     def folds(self) -> bool:
@@ -70,7 +72,7 @@ class Window(ElementOperator):
     @property
     def drops(self) -> bool:
         """Tell whether late items vanish."""
-        return not self.parts_late
+        return not self.parts_late and not isinstance(self.spec, GlobalWindow)
 
     @property
     def multiplies(self) -> bool:
@@ -84,15 +86,23 @@ class Window(ElementOperator):
         extra += f", keep={self.keep}" if self.keep is not None else ""
         return f"window({self.spec.label}{extra}) of {self.recipe.form} by {name_of(self.key)}"
 
+    def parting_late(self) -> Window:
+        """Return it with an output for late items."""
+        return replace(self, parts_late=True)
+
     @property
     def lines(self) -> tuple[str, ...]:
         """Return the generated form: what tumbling windows do for an item is spelled out, others call the state."""
         late = "ASIDE" if self.parts_late else "DROP"
         recipe = self.recipe
-        head = ("if c.highest >= s.due: s.fire()",)
+        head = ("if c.highest >= s.due: s.fire()",) if self.timed else ()
         key = ("y = g.0(x)", *recipe.value_lines(1))
         values = f"({', '.join([*recipe.values, ''])})"
-        if not isinstance(self.spec, Tumbling):
+        if isinstance(self.spec, GlobalWindow):
+            return (*head, *key, f"s.put(y, {values})", "KEEP")
+        if isinstance(self.spec, Session):
+            return (*head, *key, f"if not s.put(t, y, {values}): {late}", "KEEP")
+        if isinstance(self.spec, Sliding):
             return (*head, *key, f"if not s.slide(t, y, {values}): {late}", "KEEP")
         noted = self.every is not None or self.keep is not None
         return (
@@ -124,7 +134,11 @@ class Window(ElementOperator):
                 state.note(key)
             return KEPT
         key, values = self._read(item, call)
-        return KEPT if state.slide(clock.now, key, values) else late
+        if isinstance(self.spec, GlobalWindow):
+            state.put(key, values)
+            return KEPT
+        taken = state.slide if isinstance(self.spec, Sliding) else state.put
+        return KEPT if taken(clock.now, key, values) else late
 
     def _read(self, item: Any, calls: list[Callable[[Any], Any]]) -> tuple[Any, list[Any]]:
         key = calls[0](item)
@@ -133,7 +147,10 @@ class Window(ElementOperator):
 
     def start(self) -> Firing:
         """Begin with no window."""
-        assert isinstance(self.spec, (Tumbling, Sliding))
+        if isinstance(self.spec, Session):
+            return Sessions(self.spec.gap, self.recipe, self.every)
+        if isinstance(self.spec, GlobalWindow):
+            return GlobalWindows(self.spec, self.recipe)
         return GridWindows(self.spec.grid, self.recipe, self.every, self.keep)
 
 

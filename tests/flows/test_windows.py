@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import streamflow as sf
 from streamflow.testing import FaultySource, run
-from tests.flows.windows_model import Model, told
+from tests.flows.windows_model import Model, SessionModel, global_model, told
 
 #: What happened when, to whom: times come out of order.
 EVENTS = st.lists(
@@ -160,6 +160,55 @@ def test_early_and_updated_results(
     late: Any = "drop" if keep is None else "update"
     found = timed.key_by(whose).window(spec, every=every, late=late, keep=keep).collect()
     assert told(ran(found, fuse=fuse)) == model.out
+
+
+@pytest.mark.parametrize("between", ["one stage", "buffer", "concurrent"])
+@settings(max_examples=60)
+@given(
+    EVENTS,
+    st.sampled_from([0.0, 7.0, 40.0]),
+    st.integers(1, 9),
+    st.booleans(),
+    st.sampled_from([None, 3.0, 25.0]),
+    st.sampled_from([1.5, 6.0, 30.0]),
+)
+def test_sessions(
+    between: str, events: list[Any], lateness: float, batch: int, fuse: bool, every: float | None, gap: float
+) -> None:
+    model = SessionModel(gap, lateness=lateness, every=every)
+    for event in events:
+        model.take(event[0], event[1], event)
+    model.close(math.inf)
+    timed = BETWEEN[between](source(events, batch).event_time(at, max_lateness=lateness))
+    assert told(ran(timed.key_by(whose).window(sf.session(gap), every=every).collect(), fuse=fuse)) == model.out
+
+
+@pytest.mark.parametrize("between", ["one stage", "buffer"])
+@settings(max_examples=60)
+@given(
+    EVENTS,
+    st.sampled_from([0.0, 7.0]),
+    st.integers(1, 9),
+    st.booleans(),
+    st.sampled_from([None, 3.0, 25.0]),
+    st.sampled_from([None, 1, 3]),
+    st.booleans(),
+)
+def test_global_windows(
+    between: str,
+    events: list[Any],
+    lateness: float,
+    batch: int,
+    fuse: bool,
+    every: float | None,
+    count: int | None,
+    keep: bool,
+) -> None:
+    flow = source(events, batch)
+    if every is not None:
+        flow = flow.event_time(at, max_lateness=lateness)
+    windowed = BETWEEN[between](flow).key_by(whose).window(sf.global_window(count, every, keep))
+    assert told(ran(windowed.collect(), fuse=fuse)) == global_model(events, lateness, count, every, keep)
 
 
 def test_the_plain_for_loop_gives_the_same() -> None:
