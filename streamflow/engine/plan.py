@@ -81,6 +81,8 @@ class Plan:
     stages: tuple[PlannedStage, ...]
     edges: tuple[PlannedEdge, ...]
     tracked: bool
+    #: Whether event time is needed behind an edge, so that it travels with the items.
+    timed: bool
     repeatable: bool
     because: tuple[str, ...] = field(default=())
     bounded: bool = True

@@ -10,9 +10,9 @@ from streamflow.sinks.part_names import PartNames
 
 
 def remove_remains(files: FileSystem, names: PartNames, mark: str, known: Collection[str]) -> None:
-    """Remove the temporary files that have `mark` in their names, and whose paths are not among the `known`."""
+    """Remove the temporary files that have `mark` in their names, and are not `known` by name."""
     for path in list(_marked(files, names.folder, names.depth, mark)):
-        if path not in known:
+        if os.path.basename(path) not in known:
             files.remove(path)
 
 
