@@ -15,13 +15,12 @@ from streamflow.cli.report_file import LastReport, ReportFile
 from streamflow.cli.rooting import require_inside, within
 from streamflow.configuration.checkpoints import Checkpoints
 from streamflow.configuration.references import load
-from streamflow.configuration.values import seconds
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.resolve import as_followed, as_sink, as_source, dead_letter
 from streamflow.flows.rewiring import parts_of
 from streamflow.flows.runnable import Runnable
 from streamflow.metrics.report import RunReport
-from streamflow.model.arguments import memory_of
+from streamflow.model.arguments import duration_of, memory_of
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
 from streamflow.sinks.stdout import Stdout
@@ -87,19 +86,12 @@ def _checkpoints(written: Checkpoints | None, options: dict[str, Any]) -> Checkp
     """Return what a file says of checkpoints, with what the options say put over it."""
     given = {name: options[name] for name in ("every", "resume") if options[name] is not None}
     if "every" in given:
-        given["every"] = _seconds(given["every"])
+        given["every"] = duration_of("--every", given["every"])
     if options["checkpoint"] is not None:
         return dataclasses.replace(written or Checkpoints(options["checkpoint"]), path=options["checkpoint"], **given)
     if written is None and given:
         raise FlowError(f"--{next(iter(given))} is about checkpoints: say where they are kept, with --checkpoint FILE")
     return dataclasses.replace(written, **given) if written is not None else None
-
-
-def _seconds(text: str) -> float:
-    found = seconds(text)
-    if found is None:
-        raise FlowError(f"--every {text}: this is no time; as in 1s, 500ms, 2m")
-    return found
 
 
 def _hint(report: RunReport, runnable: Runnable, console: Console) -> None:

@@ -26,7 +26,7 @@ from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleSt
 from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
-from streamflow.model.arguments import seconds_of
+from streamflow.model.arguments import duration_of
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
@@ -264,7 +264,7 @@ def durable_for(
         raise FlowError(
             "run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both"
         )
-    seconds = seconds_of("run(every=...)", every)
+    seconds = duration_of("run(every=...)", every)
     if seconds < LEAST_EVERY:
         raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
     path: str | None = None

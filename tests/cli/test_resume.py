@@ -133,7 +133,7 @@ def test_options_are_put_over_the_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("flow.toml", "--every", "soon"), "--every soon: this is no time; as in 1s, 500ms, 2m"),
+        (("flow.toml", "--every", "soon"), "--every: 'soon' is no stretch of time; write it as in '5s' (us, ms, s, m, h, d)"),
         (("flow.toml", "--every", "1ms"), "give at least 0.01 seconds"),
         (("flow.toml", "--resume", "perhaps"), "'perhaps' is not one of 'auto', 'never', 'require'"),
         (("flow.toml", "--resume", "require"), "there is no checkpoint to go on from"),
