@@ -78,7 +78,8 @@ def test_a_run_that_is_stopped_is_suspended_and_the_same_command_goes_on(folder:
     assert "suspended at 6 items; the same command goes on from there" in done.stderr
     assert not (folder / "out.jsonl").exists()
     (folder / "SIGINT").touch()
-    (folder / "in.jsonl").write_text("".join(f"{n}\n" for n in (*range(6), 3)))
+    with (folder / "in.jsonl").open("a") as input_:
+        input_.write("3\n")
     done = command(*line, "--json")
     assert done.returncode == 128 + signal.SIGINT, done.stderr  # what would follow in a script does not
     report = json.loads(done.stdout)
@@ -133,7 +134,10 @@ def test_options_are_put_over_the_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("flow.toml", "--every", "soon"), "--every: 'soon' is no stretch of time; write it as in '5s' (us, ms, s, m, h, d)"),
+        (
+            ("flow.toml", "--every", "soon"),
+            "--every: 'soon' is no stretch of time; write it as in '5s' (us, ms, s, m, h, d)",
+        ),
         (("flow.toml", "--every", "1ms"), "give at least 0.01 seconds"),
         (("flow.toml", "--resume", "perhaps"), "'perhaps' is not one of 'auto', 'never', 'require'"),
         (("flow.toml", "--resume", "require"), "there is no checkpoint to go on from"),
