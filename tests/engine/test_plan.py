@@ -237,6 +237,11 @@ def test_the_plan_says_whether_the_output_is_repeatable(flow: sf.Flow[Any], repe
     assert ("repeatable: the output is" in flow.explain()) == repeatable
 
 
+def test_the_picture_of_a_plan_says_what_is_promised() -> None:
+    picture = sf.flow([1]).to(print)._repr_html_()
+    assert "repeatable: the output is a function of the input alone<br/>with checkpoint=: at least once" in picture
+
+
 def test_pictures_of_a_plan_escape_what_users_wrote() -> None:
     runnable = sf.flow([1]).map(str, name='<b>"x"|</b>').buffer().map(fetch, on_error=sf.dead_letter([])).to(None)
     for picture in (runnable.to_mermaid(), runnable._repr_html_()):
