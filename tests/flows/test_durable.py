@@ -121,6 +121,21 @@ SHAPES: dict[str, Callable[[], sf.Flow[Any]]] = {
     "merge": lambda: sf.merge(numbers(100), numbers(50).map(slowly, concurrency=3)),
     "within": lambda: numbers(150).batch(9, within=0.002).unbatch().scan(add, 0),
     "take": lambda: numbers(400).map(slowly, concurrency=3).take(90).buffer(2).scan(add, 0),
+    "windows": lambda: (
+        numbers(300)
+        .event_time(lambda n: n - n * 7919 % 13, max_lateness=5)
+        .key_by(lambda n: n % 5)
+        .window(sf.tumbling(20), every=7)
+        .aggregate(n=sf.agg.count(), total=sf.agg.sum())
+    ),
+    "windows apart": lambda: (
+        numbers(300)
+        .event_time(lambda n: n - n * 7919 % 13, max_lateness=5)
+        .map(slowly, concurrency=4)
+        .key_by(lambda n: n % 5)
+        .window(sf.sliding(20, 10))
+        .aggregate(n=sf.agg.count(), last=sf.agg.last())
+    ),
     "expand": lambda: numbers(60).flat_map(lambda n: [n] * 3).batch(4),
 }
 #: Shapes whose output depends on arrival: exactly once, in any order.
