@@ -38,7 +38,12 @@ class _Side:
         self.held[arrival] = one
         heappush(self.by_time, (one.time, arrival))
 
-    def leave(self) -> tuple[int, _Held]:
+    @property
+    def least(self) -> float:
+        """Return the least time of all items; infinity if there is none."""
+        return self.by_time[0][0] if self.by_time else math.inf
+
+    def leave(self) -> _Held:
         """Let the item with the least time go; return it."""
         time, arrival = heappop(self.by_time)
         one = self.held.pop(arrival)
@@ -46,7 +51,7 @@ class _Side:
         del same[bisect_left(same, (time, arrival))]
         if not same:
             del self.keys[one.key]
-        return arrival, one
+        return one
 
 
 class IntervalJoin(JoinState):
@@ -94,17 +99,14 @@ class IntervalJoin(JoinState):
             return [Joined(key, item, partner.item) for partner in partners]
         return [Joined(key, partner.item, item) for partner in partners]
 
-    def advance(self, watermark: float) -> Iterable[Any]:
+    def advance(self, watermark: float) -> Iterator[Any]:
         """Let those go that can have no more partners, and return those of them that had none."""
         self.watermark = max(self.watermark, watermark)
-        gone = []
-        for port, side in enumerate(self._sides):
-            while side.by_time and self._passed(port, side.by_time[0][0]):
-                arrival, one = side.leave()
-                if not one.matched:
-                    gone.append((self._until(port, one.time), port, arrival, one))
-        gone.sort(key=lambda entry: entry[:3])
-        return [joined for _, port, _, one in gone for joined in self._alone(port, one)]
+        while passed := [port for port in (LEFT, RIGHT) if self._passed(port, self._sides[port].least)]:
+            port = min(passed, key=lambda port: self._until(port, self._sides[port].least))
+            one = self._sides[port].leave()
+            if not one.matched:
+                yield from self._alone(port, one)
 
     def _alone(self, port: int, one: _Held) -> list[Joined]:
         """Return what comes of an item that has no partner."""
