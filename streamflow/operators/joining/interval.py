@@ -38,11 +38,6 @@ class _Side:
         self.held[arrival] = one
         heappush(self.by_time, (one.time, arrival))
 
-    @property
-    def least(self) -> float:
-        """Return the least time of all items; infinity if there is none."""
-        return self.by_time[0][0] if self.by_time else math.inf
-
     def leave(self) -> _Held:
         """Let the item with the least time go; return it."""
         time, arrival = heappop(self.by_time)
@@ -102,11 +97,19 @@ class IntervalJoin(JoinState):
     def advance(self, watermark: float) -> Iterator[Any]:
         """Let those go that can have no more partners, and return those of them that had none."""
         self.watermark = max(self.watermark, watermark)
-        while passed := [port for port in (LEFT, RIGHT) if self._passed(port, self._sides[port].least)]:
-            port = min(passed, key=lambda port: self._until(port, self._sides[port].least))
+        while (port := self._next()) is not None:
             one = self._sides[port].leave()
             if not one.matched:
                 yield from self._alone(port, one)
+
+    def _next(self) -> int | None:
+        """Return the port whose oldest item is the next to leave, None if both may stay."""
+        lefts, rights = (side.by_time for side in self._sides)
+        left = lefts and self._passed(LEFT, lefts[0][0])
+        right = rights and self._passed(RIGHT, rights[0][0])
+        if left and right:
+            return RIGHT if self._until(RIGHT, rights[0][0]) < self._until(LEFT, lefts[0][0]) else LEFT
+        return LEFT if left else RIGHT if right else None
 
     def _alone(self, port: int, one: _Held) -> list[Joined]:
         """Return what comes of an item that has no partner."""

@@ -105,6 +105,17 @@ def test_a_key_that_was_heard_of_again_does_not_keep_the_others_from_being_forgo
     assert state.retained == 1
 
 
+def test_a_partner_is_just_not_too_old() -> None:
+    state = AsOfJoin(tolerance=2.0)
+    state.add(RIGHT, "a", 1.0, "row")
+    assert not list(state.advance(3.0))
+    assert state.retained == 1
+    state.add(LEFT, "a", 3.0, "in time")
+    state.add(LEFT, "a", 3.5, "later")
+    assert list(state.advance(4.0)) == [Joined("a", "in time", "row"), Joined("a", "later", None)]
+    assert state.retained == 0
+
+
 def test_neither_items_nor_keys_are_compared() -> None:
     state = AsOfJoin()
     for key in (None, "a", 1j):
