@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -16,7 +17,7 @@ from streamflow.model.interfaces import CheckpointStore
 from streamflow.model.version import __version__
 from streamflow.state import checkpoint_rows as rows
 from streamflow.state.file_check import looked_at
-from streamflow.state.holder import claim, note_identity, release
+from streamflow.state.holder import claim, is_still_there, note_identity, release
 from streamflow.state.manifest import FORMAT, Damage, Manifest
 from streamflow.state.sqlite_errors import FAILURES, is_damage, told_of
 
@@ -193,6 +194,10 @@ class CheckpointFile(CheckpointStore):
 
         Once a run is done, the ones before it go too: nobody may go on from them, since the output has its final name.
         """
+        if self._db is not None and not is_still_there(self._path):
+            raise FileNotFoundError(
+                errno.ENOENT, "the checkpoint file was removed or replaced under the run: put it back", self._path
+            )
         if self._last == 0 and not self._manifests:
             self._survey()
         manifest = Manifest.of(checkpoint, self._last + 1, __version__)

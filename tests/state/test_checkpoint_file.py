@@ -289,6 +289,16 @@ def test_a_folder_that_is_read_only_is_told() -> None:
         assert "PermissionError: [Errno 13] Permission denied: a run keeps its checkpoints there" in told
 
 
+def test_a_file_that_is_taken_away_under_a_run_is_told(file: CheckpointFile, path: Path) -> None:
+    file.save(checkpoint(1))
+    path.rename(path.with_name("elsewhere"))
+    with pytest.raises(FileNotFoundError, match="was removed or replaced under the run: put it back"):
+        file.save(checkpoint(2))
+    path.with_name("elsewhere").rename(path)
+    file.save(checkpoint(3))
+    assert epochs(file) == [3, 1]
+
+
 # A disk that is full.
 
 
