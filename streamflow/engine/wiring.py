@@ -26,7 +26,7 @@ from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleSt
 from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
-from streamflow.model.arguments import seconds_of
+from streamflow.model.arguments import duration_of
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
@@ -261,17 +261,21 @@ def durable_for(
             raise FlowError("resume='require': say where the checkpoints are, as in run(checkpoint='events.ckpt')")
         return None
     if isinstance(resume, Checkpoint):
-        raise FlowError("run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both")
-    seconds = seconds_of("run(every=...)", every)
+        raise FlowError(
+            "run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both"
+        )
+    seconds = duration_of("run(every=...)", every)
     if seconds < LEAST_EVERY:
         raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
+    path: str | None = None
     if isinstance(checkpoint, CheckpointStore):
         store = checkpoint
     elif isinstance(checkpoint, (str, os.PathLike)):
-        store = CheckpointFile(os.fspath(checkpoint))
+        path = os.fspath(checkpoint)
+        store = CheckpointFile(path)
     else:
         raise FlowError(f"run(checkpoint={checkpoint!r}): expected the path of a file, as in checkpoint='events.ckpt'")
-    check_resumable(plan)
+    check_resumable(plan, path)
     return Durable(store, plan, every=seconds, resume=resume, tell=tell)
 
 

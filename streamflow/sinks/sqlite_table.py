@@ -37,7 +37,7 @@ class SqliteTable(PolicedSink[Any]):
     a NaN as NULL.
     """
 
-    guarantee = "all rows in one transaction; as they come if the flow has no end"
+    guarantee = "all rows in one transaction; as they come if the flow has no end; exactly once with checkpoints"
 
     path: str | os.PathLike[str]
     table: str
