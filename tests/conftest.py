@@ -24,8 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Share out whole folders among the cores, by pytest-xdist if it is there, unless `-n` says otherwise.
 
-    A file or a test begins at once, in this process, where it can print and be debugged.
+    A file or a test begins at once, in this process, where it can print and be debugged. This is called in each process
+    that has its share as well, where `-n` is unset again: it would start others, and these others, without end.
     """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
     folders = all(Path(argument).is_dir() for argument in config.args)
     watched = config.option.usepdb or config.option.capture == "no"
     if config.getoption("numprocesses", 0) is None and folders and not watched:
