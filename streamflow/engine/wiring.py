@@ -36,8 +36,6 @@ from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Apply
-from streamflow.state.checkpoint_file import CheckpointFile
-from streamflow.state.encoding import decode, encode
 
 #: Where checkpoints are kept.
 CheckpointPlace = str | os.PathLike[str] | CheckpointStore
@@ -239,8 +237,11 @@ class Wiring:
         ]
 
 
-#: As bytes, by pickle; they are read only as far as they can do no harm.
-ON_DISK = Writing(encode, decode)
+def on_disk() -> Writing:
+    """Return how checkpoints are written to a disk: by pickle, and read only as far as that can do no harm."""
+    from streamflow.state.encoding import decode, encode  # late: most runs keep none
+
+    return Writing(encode, decode)
 
 
 def durable_for(
@@ -268,6 +269,7 @@ def durable_for(
     if seconds < LEAST_EVERY:
         raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
     path: str | None = None
+    store: CheckpointStore
     if isinstance(checkpoint, CheckpointStore):
         store = checkpoint
     elif isinstance(checkpoint, (str, os.PathLike)):
