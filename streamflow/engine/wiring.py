@@ -273,6 +273,8 @@ def durable_for(
     if isinstance(checkpoint, CheckpointStore):
         store = checkpoint
     elif isinstance(checkpoint, (str, os.PathLike)):
+        from streamflow.state.checkpoint_file import CheckpointFile  # late, as above: it brings SQLite
+
         path = os.fspath(checkpoint)
         store = CheckpointFile(path)
     else:
