@@ -215,31 +215,32 @@ def test_an_input_that_is_idle_does_not_hold_up_the_other() -> None:
     run(main)
 
 
-def test_windows_over_processing_time_close_though_nothing_comes() -> None:
+@pytest.mark.parametrize("edge", [True, False])
+def test_windows_over_processing_time_close_though_nothing_comes(edge: bool) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        for between in (lambda flow: flow, lambda flow: flow.buffer(3)):
-            inbox: sf.Inbox[str] = sf.inbox(10)
-            out: list[tuple[float, Any]] = []
-            keyed = between(sf.flow(inbox).processing_time()).key_by(str)
-            flow = keyed.window(sf.tumbling(10)).collect().to(lambda one: out.append((loop.time(), one)))
-            async with flow.start() as handle:
-                began = loop.time()
-                await inbox.send("a")
-                await asyncio.sleep(11)
-                [(at, first)] = out
-                assert first.value == ["a"]
-                assert began < at <= began + 10.2
-                await inbox.send("a")
-                await handle.pause()
-                await asyncio.sleep(50)
-                assert len(out) == 1
-                await handle.resume()
-                await asyncio.sleep(11)
-                assert len(out) == 2
-                assert out[1][0] > began + 50
-                await handle.drain()
-            assert not flow.plan.repeatable
+        inbox: sf.Inbox[str] = sf.inbox(10)
+        out: list[tuple[float, Any]] = []
+        timed = sf.flow(inbox).processing_time()
+        keyed = (timed.buffer(3) if edge else timed).key_by(str)
+        flow = keyed.window(sf.tumbling(10)).collect().to(lambda one: out.append((loop.time(), one)))
+        async with flow.start() as handle:
+            began = loop.time()
+            await inbox.send("a")
+            await asyncio.sleep(11)
+            [(moment, first)] = out
+            assert first.value == ["a"]
+            assert began < moment <= began + 10.2
+            await inbox.send("a")
+            await handle.pause()
+            await asyncio.sleep(50)
+            assert len(out) == 1
+            await handle.resume()
+            await asyncio.sleep(11)
+            assert len(out) == 2
+            assert out[1][0] > began + 50
+            await handle.drain()
+        assert not flow.plan.repeatable
 
     run(main)
 

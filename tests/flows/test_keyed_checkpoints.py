@@ -71,7 +71,7 @@ SHAPES = {
     ),
     "scan": lambda: timed().key_by(whose).scan(lambda n, _: n + 1, 0),
     "fold": lambda: timed().key_by(whose).aggregate(**everything()),
-    "map": lambda: timed().key_by(whose).map_with_state(lambda seen, event: (seen + [event[0]], len(seen)), [], ttl=3),
+    "map": lambda: timed().key_by(whose).map_with_state(lambda seen, event: ([*seen, event[0]], len(seen)), [], ttl=3),
 }
 
 
