@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from streamflow.model.version import __version__
+
 if TYPE_CHECKING:
     from streamflow import sinks, sources, testing
     from streamflow.engine.current import position
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
     from streamflow.model.windows import EarlyResult, Keyed, UpdatedResult, WindowResult
     from streamflow.operators import aggregations as agg
     from streamflow.operators.window_specs import global_window, session, sliding, tumbling
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "flow": "flows.flow",

@@ -102,6 +102,14 @@ class Plan:
             waiting.extend(new)
         return frozenset(found - {stage})
 
+    def uses(self, path: str) -> bool:
+        """Tell whether the file at `path`, which is absolute, is one that a source reads or a sink writes."""
+        return any(
+            (stage.source is not None and stage.source.reads(path))
+            or (stage.sink is not None and stage.sink.writes(path))
+            for stage in self.stages
+        )
+
     def bounded_at(self, stage: int) -> bool:
         """Tell whether every source that feeds `stage` ends by itself."""
         return self.ending[stage]
