@@ -46,6 +46,7 @@ class FileThread:
     """
 
     def __new__(cls, *_: Any, **__: Any) -> FileThread:
+        """Make a thread, or what stands in for one here."""
         return super().__new__(stand_in.get() or cls)
 
     def __init__(self, name: str, grace: float | None = None) -> None:

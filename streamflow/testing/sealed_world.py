@@ -71,7 +71,7 @@ def sealed(world: World, seed: int) -> Iterator[None]:
     if getattr(_here, "world", None) is not None:
         raise NotSimulated("a simulated run cannot begin inside of another one")
     collecting, state = gc.isenabled(), random.getstate()
-    restore = _install()
+    _install()
     gc.disable()
     random.seed(seed)
     _here.world = world
@@ -82,18 +82,17 @@ def sealed(world: World, seed: int) -> Iterator[None]:
         random.setstate(state)
         if collecting:
             gc.enable()
-        restore()
+        _uninstall()
 
 
-def _install() -> Callable[[], None]:
-    """Put our clocks in the place of the real ones; return what takes them away again."""
+def _install() -> None:
+    """Put our clocks in the place of the real ones, which they are for everybody else."""
     global _installed
     with _installing:
         _installed += 1
         if _installed == 1:
             for module, name, ours in _places():
                 setattr(module, name, ours)
-    return _uninstall
 
 
 def _uninstall() -> None:

@@ -173,9 +173,14 @@ async def _live(main: Main[T]) -> T:
     return result
 
 
-def _replay(seed: int) -> str:
+def this_test() -> str:
+    """Return the command that runs the present test, or nothing outside of one."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-    return f"{SEED}={seed} python -m pytest '{test}'" if test else f"simulate(..., seed={seed})"
+    return f"python -m pytest '{test}'" if test else ""
+
+
+def _replay(seed: int) -> str:
+    return f"{SEED}={seed} {this_test()}" if this_test() else f"simulate(..., seed={seed})"
 
 
 def _task_of(handle: asyncio.Handle) -> _NumberedTask:
@@ -189,5 +194,5 @@ def _label(handle: asyncio.Handle) -> str:
         return str(getattr(callback, "__qualname__", type(callback).__name__))
     task = _task_of(handle)
     coroutine: Any = task.get_coro()
-    frame = coroutine.cr_frame if asyncio.iscoroutine(coroutine) else None
+    frame = getattr(coroutine, "cr_frame", None)
     return f"{task.number}:{frame.f_lineno if frame is not None else math.nan}"
