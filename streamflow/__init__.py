@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from streamflow.model.failures import DeadLetter
     from streamflow.model.policies import Retry
     from streamflow.model.positions import Position
+    from streamflow.operators import aggregations as agg
 
 __version__ = "0.1.0"
 
@@ -88,7 +89,7 @@ _HOMES = {
     "CheckpointMismatch": "model.errors",
     "WorkerDied": "model.errors",
 }
-_ROOMS = ("sources", "sinks", "testing")
+_MODULES = {"sources": "sources", "sinks": "sinks", "testing": "testing", "agg": "operators.aggregations"}
 
 __all__ = [
     "BufferOverflow",
@@ -118,6 +119,7 @@ __all__ = [
     "TooManyFailures",
     "WorkerDied",
     "__version__",
+    "agg",
     "concat",
     "dead_letter",
     "flow",
@@ -137,8 +139,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"{__name__}.{name}")
+    if name in _MODULES:
+        return import_module(f"{__name__}.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

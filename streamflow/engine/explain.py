@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
 
 
@@ -21,6 +22,7 @@ def explain(plan: Plan) -> str:
         if stage.source is not None:
             _show(plan, stage, None, 0, lines, shown)
     lines.append(_promise(plan))
+    lines += _guarantees(plan)
     if plan.tracked:
         lines.append("positions: exact, carried with each item (dead letters, with_position or answers ask for it)")
     return "\n".join(lines)
@@ -85,6 +87,17 @@ def _promise(plan: Plan) -> str:
     if plan.repeatable:
         return "repeatable: the output is a function of the input alone"
     return f"not repeatable byte for byte, because of {', '.join(plan.because)}: the output depends on time or arrival"
+
+
+def _guarantees(plan: Plan) -> list[str]:
+    """Say what a run with checkpoints promises when it is broken off: for each pair, the weakest first if they differ."""
+    found = guarantees(plan)
+    cannot = [stage.sink for stage in plan.stages if stage.sink is not None and stage.sink.unresumable]
+    if cannot:
+        return [f"with checkpoint=: refused, because of {sink.label}: {sink.unresumable}" for sink in cannot]
+    if len(found) == 1:
+        return [f"with checkpoint=: {found[0].promise}" + (f", {found[0].because}" if found[0].because else "")]
+    return [f"with checkpoint=: {weakest(found)}", *(f"   {one}" for one in found)] if found else []
 
 
 def to_mermaid(plan: Plan) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from streamflow.channels.memory import Channel
+from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
 from streamflow.engine.outlet import Outlet, RoutingOutlet
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
 from streamflow.engine.run_clock import RunClock
-from streamflow.engine.stage import Listener, Stage
+from streamflow.engine.stage import IN_MEMORY, Listener, Stage, Writing
 from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
@@ -24,13 +26,21 @@ from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleSt
 from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
+from streamflow.model.arguments import seconds_of
 from streamflow.model.checkpoint import Checkpoint
-from streamflow.model.interfaces import Executor, InlineWriter, Pool
+from streamflow.model.errors import FlowError
+from streamflow.model.events import Event
+from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Apply
+from streamflow.state.checkpoint_file import CheckpointFile
+from streamflow.state.encoding import decode, encode
+
+#: Where checkpoints are kept.
+CheckpointPlace = str | os.PathLike[str] | CheckpointStore
 
 _TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": DebounceStage, "timeout": TimeoutStage}
 
@@ -38,34 +48,58 @@ _TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": De
 class Wiring:
     """Hold the live parts of one run of `plan`; what was opened is in `ends`, for the run to close."""
 
-    def __init__(self, plan: Plan, turn: Turn, clock: RunClock, ends: Ends, listener: Listener, *, fuse: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        turn: Turn,
+        clock: RunClock,
+        ends: Ends,
+        listener: Listener,
+        *,
+        fuse: bool,
+        writing: Writing = IN_MEMORY,
+    ) -> None:
         self.plan = plan
         self.turn = turn
         self.clock = clock
         self.ends = ends
         self.listener = listener
         self.fuse = fuse
+        self.writing = writing
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
 
     async def open(self, resume: Checkpoint | None = None) -> None:
         """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
-        for planned in self.plan.stages:
-            if planned.sink is not None:
-                self.ends.writers[planned.index] = await planned.sink.open(self.plan.bounded_at(planned.index))
+        await self.open_sinks(resume)
         for planned in self.plan.stages:
             if planned.source is not None:
                 self.ends.readers[planned.index] = await planned.source.open()
         await self._open_pools()
         self.stages = [self._stage(planned) for planned in self.plan.stages]
         for stage in self.stages:
+            stage.writing = self.writing
             watched = stage.writer is not None and stage.writer.watched
             stage.eager_flush = watched or not self.plan.bounded_at(stage.planned.index)
         self._connect()
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
+
+    async def open_sinks(self, resume: Checkpoint | None) -> None:
+        """Open every sink, and have those that were prepared go on from there."""
+        # A checkpoint in memory belongs to a run of this process, whose output was never taken back.
+        goes_on = resume if self.writing is not IN_MEMORY else None
+        for planned in self.plan.stages:
+            if planned.sink is None:
+                continue
+            writer = await planned.sink.open(self.plan.bounded_at(planned.index))
+            self.ends.writers[planned.index] = writer
+            if goes_on is not None:
+                for prepared in goes_on.parts.get(planned.keys[-1], ()):
+                    await writer.resume(self.writing.decode(prepared))
+                await writer.commit(goes_on.epoch)
 
     async def _open_pools(self) -> None:
         for planned in self.plan.stages:
@@ -199,6 +233,42 @@ class Wiring:
             ]
             for port, here in enumerate(behind)
         ]
+
+
+#: As bytes, by pickle; they are read only as far as they can do no harm.
+ON_DISK = Writing(encode, decode)
+
+
+def durable_for(
+    checkpoint: CheckpointPlace | None,
+    plan: Plan,
+    *,
+    every: object,
+    resume: Resume | Checkpoint,
+    tell: Callable[[Event], None],
+) -> Durable | None:
+    """Return what keeps the checkpoints of a run; None for a run without. FlowError says what cannot be meant."""
+    if not isinstance(resume, Checkpoint) and resume not in RESUME:
+        raise FlowError(
+            f"resume={resume!r}: expected {', '.join(map(repr, RESUME))}, or what run.checkpoint() returned"
+        )
+    if checkpoint is None:
+        if resume == "require":
+            raise FlowError("resume='require': say where the checkpoints are, as in run(checkpoint='events.ckpt')")
+        return None
+    if isinstance(resume, Checkpoint):
+        raise FlowError("run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both")
+    seconds = seconds_of("run(every=...)", every)
+    if seconds < LEAST_EVERY:
+        raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
+    if isinstance(checkpoint, CheckpointStore):
+        store = checkpoint
+    elif isinstance(checkpoint, (str, os.PathLike)):
+        store = CheckpointFile(os.fspath(checkpoint))
+    else:
+        raise FlowError(f"run(checkpoint={checkpoint!r}): expected the path of a file, as in checkpoint='events.ckpt'")
+    check_resumable(plan)
+    return Durable(store, plan, every=seconds, resume=resume, tell=tell)
 
 
 def awaits(operator: FlatMap) -> bool:

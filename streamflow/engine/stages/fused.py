@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -117,16 +117,20 @@ class FusedStage(Stage):
         self.stepper.close()
         self.settle_counts()
 
-    def parts(self) -> dict[str, Any]:
-        """Return the states of the operators."""
-        states = self.stepper.states()
-        return {key: state.snapshot() for key, state in zip(self._operator_keys(), states, strict=False) if state}
+    def remembered(self) -> Iterator[tuple[str, Iterable[Any]]]:
+        """Yield the states of the operators."""
+        for key, state in zip(self._operator_keys(), self.stepper.states(), strict=False):
+            if state is not None:
+                yield key, state.chunks()
 
-    async def restore_parts(self, parts: Mapping[str, Any]) -> None:
+    async def restore_parts(self, parts: Mapping[str, Sequence[Any]]) -> None:
         """Set the states of the operators."""
         for key, state in zip(self._operator_keys(), self.stepper.states(), strict=False):
             if state is not None and key in parts:
-                state.restore(parts[key])
+                for chunk in parts[key]:
+                    while self.turn.spent():
+                        await self.turn.wait(served=True)
+                    state.restore_chunk(self.writing.decode(chunk))
                 self.ledger.restored += state.retained
 
     def _operator_keys(self) -> tuple[str, ...]:
