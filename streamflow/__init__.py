@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from streamflow.model.version import __version__
+
 if TYPE_CHECKING:
     from streamflow import sinks, sources, testing
     from streamflow.engine.current import position
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
     from streamflow.model.policies import Retry
     from streamflow.model.positions import Position
     from streamflow.operators import aggregations as agg
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "flow": "flows.flow",

@@ -22,8 +22,10 @@ BY_TEXT: Final[dict[str, Any]] = {
     **_PURE,
     **{
         kind.__name__: kind
-        for kind in (ipaddress.IPv4Address, ipaddress.IPv4Network, ipaddress.IPv4Interface)
-        + (ipaddress.IPv6Address, ipaddress.IPv6Network, ipaddress.IPv6Interface)
+        for kind in (
+            *(ipaddress.IPv4Address, ipaddress.IPv4Network, ipaddress.IPv4Interface),
+            *(ipaddress.IPv6Address, ipaddress.IPv6Network, ipaddress.IPv6Interface),
+        )
     },
 }
 
@@ -39,6 +41,7 @@ class Maker:
         self._make = make
 
     def __call__(self, *arguments: Any) -> Any:
+        """Make one."""
         return self._make(*arguments)
 
     def __reduce__(self) -> tuple[Opener, tuple[str, str]]:
