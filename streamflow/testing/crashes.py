@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from streamflow.model.notes import add_note
+from streamflow.testing.sealed_world import clocks_in_place
 from streamflow.testing.simulated_disk import SimulatedDisk
 from streamflow.testing.simulation import simulate, this_test
 from streamflow.testing.stored import LOSSES, Loss
@@ -66,7 +67,11 @@ class CrashExplorer:
 
     def explore(self) -> Explored:
         """Die at each operation and after the last, under each loss; raise NotRecovered, with how to do it again."""
-        expected, operations = self._unbroken()
+        with clocks_in_place():
+            return self._explore()
+
+    def _explore(self) -> Explored:
+        expected, operations = self.unbroken()
         told = os.environ.get(DEATHS)
         if told is not None:
             deaths = _deaths(told)
@@ -86,7 +91,8 @@ class CrashExplorer:
                     tried += 1
         return Explored(operations, tried)
 
-    def _unbroken(self) -> tuple[dict[str, bytes], int]:
+    def unbroken(self) -> tuple[dict[str, bytes], int]:
+        """Live once, unbroken; return the output and the number of operations."""
         disk = self.disk()
         simulate(lambda: self.life(disk), self.seed)
         expected = self.output(disk)

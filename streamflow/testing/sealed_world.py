@@ -24,8 +24,8 @@ LAGS = (0.0, 1e-4, 1e-2)
 
 _CLOCKS = ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns")
 _here = threading.local()
-_installing = threading.Lock()
-_installed = 0
+_exchanging = threading.Lock()
+_users = 0
 
 
 class NotSimulated(StreamflowError):
@@ -46,11 +46,14 @@ class World:
         #: Return the seconds of the run's loop.
         self.loop_time: Callable[[], float] = float
 
-    def reading(self) -> float:
-        """Look at the clock, which takes a moment."""
+    def now(self) -> float:
+        """Return what the clock shows."""
+        return self.loop_time() + self._ticks
+
+    def work(self) -> None:
+        """Let a moment pass."""
         # Never no time at all: whoever waits for a deadline must come to it.
         self._ticks += self._clock.random() * self._pace + 1e-9
-        return self.loop_time() + self._ticks
 
     def lag(self) -> float:
         """Return how long something that a thread does takes to begin or to be noticed."""
@@ -71,37 +74,40 @@ def sealed(world: World, seed: int) -> Iterator[None]:
     if getattr(_here, "world", None) is not None:
         raise NotSimulated("a simulated run cannot begin inside of another one")
     collecting, state = gc.isenabled(), random.getstate()
-    _install()
-    gc.disable()
-    random.seed(seed)
-    _here.world = world
+    with clocks_in_place():
+        gc.disable()
+        random.seed(seed)
+        _here.world = world
+        try:
+            yield
+        finally:
+            _here.world = None
+            random.setstate(state)
+            if collecting:
+                gc.enable()
+
+
+@contextmanager
+def clocks_in_place() -> Iterator[None]:
+    """Have our clocks in the place of the real ones, which they are outside of a simulated run.
+
+    Around many runs, it spares each of them the exchange.
+    """
+    _exchange(1)
     try:
         yield
     finally:
-        _here.world = None
-        random.setstate(state)
-        if collecting:
-            gc.enable()
-        _uninstall()
+        _exchange(-1)
 
 
-def _install() -> None:
-    """Put our clocks in the place of the real ones, which they are for everybody else."""
-    global _installed
-    with _installing:
-        _installed += 1
-        if _installed == 1:
+def _exchange(users: int) -> None:
+    """Put our clocks in place for the first user; take them away after the last."""
+    global _users
+    with _exchanging:
+        before, _users = _users, _users + users
+        if not before or not _users:
             for module, name, ours in _places():
-                setattr(module, name, ours)
-
-
-def _uninstall() -> None:
-    global _installed
-    with _installing:
-        _installed -= 1
-        if not _installed:
-            for module, name, ours in _places():
-                setattr(module, name, _REAL[ours])
+                setattr(module, name, ours if _users else _REAL[ours])
 
 
 def _places() -> Iterator[tuple[Any, str, Any]]:
@@ -128,7 +134,10 @@ def _clock(name: str) -> Callable[[], float]:
         world: World | None = getattr(_here, "world", None)
         if world is None:
             return float(real()) if unit == 1.0 else int(real())
-        seconds = start + world.reading()
+        # Others have ours or the real one, by when they were imported: that must make no difference.
+        if sys._getframe(1).f_globals.get("__name__", "").startswith("streamflow."):
+            world.work()
+        seconds = start + world.now()
         return seconds if unit == 1.0 else int(seconds * unit)
 
     return look

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from streamflow.files.file_system import FileSystem, InputFile, Kind, OutputFile, Status
+from streamflow.files.file_system import FileSystem, InputFile, Kind, OutputFile, Status, SyncFailed
 from streamflow.model.checkpoint import SavedCheckpoint
 from streamflow.testing.stored import Entry, Loss, Names, StoredFile
 
@@ -264,6 +264,7 @@ class SimulatedOutput(OutputFile):
         self._file = file
         self._path = _whole(path)
         self._torn = torn and bool(file.content)
+        self._unsynced: OSError | None = None
 
     @property
     def length(self) -> int:
@@ -284,10 +285,13 @@ class SimulatedOutput(OutputFile):
 
     def sync(self) -> None:
         """Make the content durable."""
+        if self._unsynced is not None:
+            raise SyncFailed.after(self._unsynced, self._path)
         try:
             self._disk.operate("sync", self._path)
-        except OSError:
+        except OSError as error:
             self._file.fail_to_sync()
+            self._unsynced = error
             raise
         self._file.sync()
 

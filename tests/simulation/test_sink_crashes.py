@@ -13,7 +13,7 @@ from streamflow.model.checkpoint import SavedCheckpoint
 from streamflow.model.interfaces import InlineWriter, Sink, Writer
 from streamflow.testing import CrashExplorer, SimulatedCheckpoints, SimulatedDisk
 
-ITEMS, EVERY = 36, 5
+ITEMS, EVERY = 24, 5
 
 
 async def put(writer: Writer[Any], sink: Sink[Any], item: Any) -> None:
@@ -80,13 +80,13 @@ def fresh() -> SimulatedDisk:
 @pytest.mark.parametrize("name", SINKS)
 def test_a_file_is_what_an_unbroken_run_writes_wherever_it_dies(name: str) -> None:
     explorer = CrashExplorer(life=lambda disk: run_by_hand(disk, SINKS[name](disk)), disk=fresh)
-    assert explorer.explore().operations > 30
+    assert explorer.explore().operations > 25
 
 
 @pytest.mark.parametrize("name", ["lines", "csv"])
 def test_a_file_that_is_written_in_place_is_cut_to_what_was_saved(name: str) -> None:
     explorer = CrashExplorer(life=lambda disk: run_by_hand(disk, SINKS[name](disk), bounded=False), disk=fresh)
-    assert explorer.explore().operations > 30
+    assert explorer.explore().operations > 25
 
 
 @pytest.mark.nightly

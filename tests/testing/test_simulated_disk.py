@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streamflow as sf
-from streamflow.files.file_system import OutputFile
+from streamflow.files.file_system import OutputFile, SyncFailed
 from streamflow.model.checkpoint import SavedCheckpoint
 from streamflow.testing import Crash, Fault, SimulatedCheckpoints, SimulatedDisk, simulate
 from streamflow.testing.stored import LOSSES, Loss
@@ -173,8 +173,11 @@ def test_a_sync_that_failed_has_lost_what_it_was_to_bring() -> None:
     disk.faults.append(Fault(first=2, error=errno.EIO))
     with pytest.raises(OSError, match="Input/output"):
         file.sync()
+    with pytest.raises(SyncFailed, match="could not be brought to the disk"):
+        file.sync()
+    file = disk.open_to_append("/d/a", lines=False)
     write(file, b"kept")
-    file.sync()
+    file.sync()  # as another program might, which knows nothing of it
     assert disk.files() == {"/d/a": b"lostkept"}
     assert names(disk) == {"a": b"\0\0\0\0kept"}
 
