@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamflow.executors.joblib import joblib
     from streamflow.executors.processes import processes
     from streamflow.executors.threads import threads
-    from streamflow.flows.flow import Flow, flow
+    from streamflow.flows.flow import Flow, KeyedFlow, flow
     from streamflow.flows.joins import concat, merge, zip
     from streamflow.flows.resolve import dead_letter
     from streamflow.flows.runnable import Runnable, together
@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     from streamflow.model.failures import DeadLetter
     from streamflow.model.policies import Retry
     from streamflow.model.positions import Position
+    from streamflow.model.windows import EarlyResult, Keyed, UpdatedResult, WindowResult
     from streamflow.operators import aggregations as agg
+    from streamflow.operators.window_specs import global_window, session, sliding, tumbling
 
 _HOMES = {
     "flow": "flows.flow",
@@ -55,6 +57,15 @@ _HOMES = {
     "zip": "flows.joins",
     "concat": "flows.joins",
     "Flow": "flows.flow",
+    "KeyedFlow": "flows.flow",
+    "tumbling": "operators.window_specs",
+    "sliding": "operators.window_specs",
+    "session": "operators.window_specs",
+    "global_window": "operators.window_specs",
+    "Keyed": "model.windows",
+    "WindowResult": "model.windows",
+    "EarlyResult": "model.windows",
+    "UpdatedResult": "model.windows",
     "together": "flows.runnable",
     "Runnable": "flows.runnable",
     "inbox": "flows.starts",
@@ -96,6 +107,7 @@ __all__ = [
     "CheckpointDamaged",
     "CheckpointMismatch",
     "DeadLetter",
+    "EarlyResult",
     "Flow",
     "FlowDeadlock",
     "FlowError",
@@ -104,6 +116,8 @@ __all__ = [
     "InboxFull",
     "ItemCancelled",
     "ItemTimeout",
+    "Keyed",
+    "KeyedFlow",
     "NoForm",
     "NoResult",
     "NotSerialisable",
@@ -117,23 +131,29 @@ __all__ = [
     "Runnable",
     "StreamflowError",
     "TooManyFailures",
+    "UpdatedResult",
+    "WindowResult",
     "WorkerDied",
     "__version__",
     "agg",
     "concat",
     "dead_letter",
     "flow",
+    "global_window",
     "inbox",
     "joblib",
     "merge",
     "position",
     "processes",
+    "session",
     "sinks",
+    "sliding",
     "sources",
     "testing",
     "threads",
     "ticks",
     "together",
+    "tumbling",
     "zip",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -46,8 +47,15 @@ def begins_from(
     return saved
 
 
-def check_resumable(plan: Plan) -> None:
-    """Raise FlowError if the output of a sink could not be continued by a later run."""
+def check_resumable(plan: Plan, path: str | None) -> None:
+    """Raise FlowError if a later run could not go on with what a sink wrote, or checkpoints would overwrite it.
+
+    `path` is where they are kept, if that is a file.
+    """
+    if path is not None and plan.uses(os.path.abspath(path)):
+        raise FlowError(
+            f"checkpoint={path!r}: the flow reads or writes this very file: give the checkpoints another name"
+        )
     for stage in plan.stages:
         if stage.sink is not None and stage.sink.unresumable:
             raise FlowError(f"{stage.sink.label}, with checkpoint=: {stage.sink.unresumable}")
@@ -76,6 +84,7 @@ class Durable:
         self._before = 0
         self._saved = self._failed = self._epoch = self._bytes = 0
         self._took = self._longest = 0.0
+        self._kept_at: float | None = None
         #: Whether a checkpoint of this run, or one that it goes on from, is there to go back to.
         self.begun = False
 
@@ -150,6 +159,7 @@ class Durable:
             self._bytes = sum(len(piece) for pieces in parts.values() for piece in pieces)
         self._saved += 1
         self._epoch = epoch
+        self._kept_at = time.monotonic()
         if self._failing:
             self._failing = False
             _log.warning("%s: checkpoints are taken again, the last is number %d", self._store.label, epoch)
@@ -196,4 +206,5 @@ class Durable:
             bytes=self._bytes,
             seconds=self._took,
             longest=self._longest,
+            age=time.monotonic() - self._kept_at if self._kept_at is not None else None,
         )

@@ -119,7 +119,7 @@ def _quoted(text: str) -> str:
 
 
 def to_html(plan: Plan) -> str:
-    """Return the plan as an HTML fragment without scripts: one box a stage, and its promise below."""
+    """Return the plan as an HTML fragment without scripts: one box a stage, and its promises below."""
     boxes = []
     for stage in plan.stages:
         labels = "".join(f"<div>{escape(label)}</div>" for label in stage.labels)
@@ -132,4 +132,5 @@ def to_html(plan: Plan) -> str:
             + (f'<div style="color:#666">→ {onward}</div>' if onward else "")
             + "</td>"
         )
-    return f"<table><tr>{''.join(boxes)}</tr></table><small>{escape(_promise(plan))}</small>"
+    promises = "<br/>".join(escape(line.strip()) for line in (_promise(plan), *_guarantees(plan)))
+    return f"<table><tr>{''.join(boxes)}</tr></table><small>{promises}</small>"

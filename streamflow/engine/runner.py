@@ -182,7 +182,7 @@ class Run:
             if self._opening:
                 self._task.cancel()  # nothing was read yet, and opening may take for ever
             await self._until_open()
-            if self._durable is not None and not finish and not self._task.done():
+            if self._durable is not None and not finish and self.report is None:
                 self._suspending = asyncio.create_task(self._suspend(), name="streamflow suspend")
             else:
                 for source in self._sources():
@@ -410,6 +410,8 @@ class Run:
     def _final_state(self) -> State:
         if self._error is not None:
             return "failed"
+        if self._asked == "drained" and self._suspending is not None:
+            return "finished"  # it has come to its own end before it could be suspended
         return self._asked if self._asked is not None else "finished"
 
     # -- stopping -------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleSt
 from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
-from streamflow.model.arguments import seconds_of
+from streamflow.model.arguments import duration_of
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
@@ -129,7 +129,9 @@ class Wiring:
         if planned.kind == "placed":
             return PlacedStage(*common, self.pools[planned.placed[0].on], pairs=pairs)
         if planned.kind == "merge":
-            return MergeStage(*common)
+            merging = MergeStage(*common)
+            merging.stamped = self.plan.timed and not planned.letters
+            return merging
         if planned.kind == "concat":
             return ConcatStage(*common)
         if planned.kind == "zip":
@@ -148,13 +150,14 @@ class Wiring:
         kind = SourceStage if planned.kind == "source" else FusedStage
         stage = kind(planned, self.turn, self.listener, writer)
         stage.stepper = self.stepper(planned, writer, stage.ledger)
+        stage.tells_time = self.plan.timed
         if isinstance(stage, SourceStage):
             stage.prepare_to_read(self.ends.readers[planned.index])
         return stage
 
     def stepper(self, planned: PlannedStage, writer: InlineWriter[Any] | None, ledger: Ledger) -> Stepper:
         """Return the synchronous heart of a fused stage, with the sink's `put` as its last operator if it has one."""
-        return make_stepper(planned, writer.put if writer is not None else None, ledger, self.plan.tracked, self.fuse)
+        return make_stepper(planned, writer.put if writer is not None else None, ledger, self.plan, self.fuse)
 
     def _expanding(self, planned: PlannedStage, pairs: bool) -> Stage:
         assert isinstance(planned.operator, FlatMap)
@@ -205,7 +208,8 @@ class Wiring:
         return channel
 
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
-        if not planned.fused or not isinstance(planned.fused[-1], Route):
+        last = planned.fused[-1] if planned.fused else None
+        if last is None or not (isinstance(last, Route) or last.parts_late):
             return Outlet([channel for _, channel in data])
         outputs: dict[Any, list[Channel]] = {}
         for edge, channel in data:
@@ -257,17 +261,21 @@ def durable_for(
             raise FlowError("resume='require': say where the checkpoints are, as in run(checkpoint='events.ckpt')")
         return None
     if isinstance(resume, Checkpoint):
-        raise FlowError("run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both")
-    seconds = seconds_of("run(every=...)", every)
+        raise FlowError(
+            "run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both"
+        )
+    seconds = duration_of("run(every=...)", every)
     if seconds < LEAST_EVERY:
         raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
+    path: str | None = None
     if isinstance(checkpoint, CheckpointStore):
         store = checkpoint
     elif isinstance(checkpoint, (str, os.PathLike)):
-        store = CheckpointFile(os.fspath(checkpoint))
+        path = os.fspath(checkpoint)
+        store = CheckpointFile(path)
     else:
         raise FlowError(f"run(checkpoint={checkpoint!r}): expected the path of a file, as in checkpoint='events.ckpt'")
-    check_resumable(plan)
+    check_resumable(plan, path)
     return Durable(store, plan, every=seconds, resume=resume, tell=tell)
 
 
@@ -278,7 +286,7 @@ def awaits(operator: FlatMap) -> bool:
 
 
 def make_stepper(
-    planned: PlannedStage, put: Callable[[Any], object] | None, ledger: Ledger, tracked: bool, fuse: bool
+    planned: PlannedStage, put: Callable[[Any], object] | None, ledger: Ledger, plan: Plan, fuse: bool
 ) -> Stepper:
     """Build the stepper of a fused stage."""
     operators: tuple[ElementOperator, ...] = planned.fused
@@ -286,7 +294,7 @@ def make_stepper(
         assert planned.sink is not None
         operators = (*operators, Apply("tap", put, planned.sink.label, planned.sink.errors))
     made: list[Stepper] = []
-    pairs = tracked and not planned.letters
+    pairs = plan.tracked and not planned.letters
     program = Program(
         operators,
         lambda: made[0].position(),
@@ -295,6 +303,7 @@ def make_stepper(
         takes="pair" if pairs and planned.source is None else "item",
         gives="pair" if pairs else "item",
         raw=planned.source is not None and planned.source.decode is not None,
+        stamps=plan.timed and pairs,
         fuse=fuse,
     )
     stepper = Stepper(planned.name, program, ledger, exact=planned.source is not None)

@@ -54,10 +54,11 @@ class Runnable:
         why; `max_stall` those for which the engine holds the loop at most; `fuse=False` interprets instead of
         generating code. Cancelling cancels the run and cleans up first.
 
-        `checkpoint` is the path of a file in which the run keeps what it has reached, `every` so many seconds. The same
-        call again goes on from there, whatever ended the run before: `kill -9`, an error, a drain (which suspends).
-        `resume="never"` begins anew, `"require"` fails where there is nothing to go on from. A run that has finished is
-        not run again. What `Run.checkpoint` returned may be given as `resume` too: that is one in memory.
+        `checkpoint` is the path of a file in which the run keeps what it has reached, `every` so often (seconds, a
+        timedelta, "5s"). The same call again goes on from there, whatever ended the run before: `kill -9`, an error, a
+        drain (which suspends). `resume="never"` begins anew, `"require"` fails where there is nothing to go on from. A
+        run that has finished is not run again. What `Run.checkpoint` returned may be given as `resume` too: that is one
+        in memory.
 
         `memory` ("512MB", or a number of bytes) is a limit for the whole process and its children: near it, what is not
         in use is given back, then the sources are held until memory has fallen. What the flow itself keeps cannot be

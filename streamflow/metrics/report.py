@@ -94,7 +94,9 @@ def _checkpoints(statistics: RunStatistics) -> list[str]:
     if found is None:
         return []
     if found.already_done:
-        return [f"  {found.path}: an earlier run had finished, after {found.resumed_at:,} items; there was nothing to do"]
+        return [
+            f"  {found.path}: an earlier run had finished, after {found.resumed_at:,} items; there was nothing to do"
+        ]
     words = [f"{found.saved:,} kept"]
     if found.resumed_from is not None:
         words.insert(0, f"resumed at {found.resumed_at:,} items (number {found.resumed_from:,})")

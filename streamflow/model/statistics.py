@@ -107,7 +107,8 @@ class CheckpointStatistics:
     """Say where a run began, and count the checkpoints it has kept; times in seconds.
 
     `epoch` is the number of the latest that was kept, `bytes` its size before what had not changed was left out,
-    `seconds` the time its writing took and `longest` the longest. `resumed_at` is how many items earlier runs had read.
+    `seconds` the time its writing took and `longest` the longest; `age` is how long ago this run kept it, None before.
+    `resumed_at` is how many items earlier runs had read.
     """
 
     path: str
@@ -120,6 +121,7 @@ class CheckpointStatistics:
     bytes: int = 0
     seconds: float = 0.0
     longest: float = 0.0
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

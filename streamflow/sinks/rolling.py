@@ -45,7 +45,7 @@ class Rolling(PolicedSink[Any]):
     those of an unbroken run where `items` or the key ends them, or `bytes` those of lines that are not compressed.
     """
 
-    guarantee = "whole parts, which stay when a run fails"
+    guarantee = "whole parts, which stay when a run fails; exactly once with checkpoints"
 
     parts: str | os.PathLike[str] | Sink[Any]
     _: KW_ONLY

@@ -38,6 +38,8 @@ class StagedTable:
         self._run = secrets.token_hex(8)
         #: Whether this run is in the database, for a later one; and whether an earlier one had done everything.
         self._known = self._done = False
+        #: What is true once the transaction at work is through.
+        self._afterwards: Callable[[], None] = _nothing
         with self._named_errors():
             self._database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
@@ -59,7 +61,7 @@ class StagedTable:
 
     def take(self, rows: Sequence[Row]) -> None:
         """Take rows, which nobody sees before a commit."""
-        if self._done:
+        if self._done and rows:
             raise OSError(errno.EINVAL, "the earlier run had finished: run with resume='never'", self._path)
         self._rows += rows
         if len(self._rows) >= MOST:
@@ -96,7 +98,9 @@ class StagedTable:
         if columns is not None:
             self.begin(columns)
         with self._transaction():
-            if self._exists(self._stage_name):
+            if columns is None:
+                self._execute(f"DROP TABLE IF EXISTS {_quoted(self._stage_name)}")
+            elif self._exists(self._stage_name):
                 self._execute(f"DELETE FROM {_quoted(self._stage_name)} WHERE epoch > ?", (epoch,))
                 self._staged = True
 
@@ -253,7 +257,7 @@ class StagedTable:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Do all that is done within, or nothing; what is to be remembered of it is so only then."""
-        self._afterwards: Callable[[], None] = _nothing
+        self._afterwards = _nothing
         with self._named_errors():
             self._execute("BEGIN IMMEDIATE")
             try:

@@ -27,8 +27,8 @@ SHARE = 1000
 class SqliteTable(PolicedSink[Any]):
     """Add a row to `table` of the SQLite database at `path` for each item: a dict, a dataclass, or a tuple.
 
-    `columns` are the names of its values, for a tuple they must be said; otherwise those of the first item. The table is
-    made if it is not there (with columns of no type, which change no value), unless `create` is off. With a `key`, a
+    `columns` are the names of its values: those of the first item, or what is said, as it must be for tuples. The table
+    is made if it is not there (with columns of no type, which change no value), unless `create` is off. With a `key`, a
     row replaces the one that has the same values in these columns.
 
     The rows of a flow that ends by itself appear all at once, in one transaction at its end, and until then nobody else
@@ -37,7 +37,7 @@ class SqliteTable(PolicedSink[Any]):
     a NaN as NULL.
     """
 
-    guarantee = "all rows in one transaction; as they come if the flow has no end"
+    guarantee = "all rows in one transaction; as they come if the flow has no end; exactly once with checkpoints"
 
     path: str | os.PathLike[str]
     table: str

@@ -27,7 +27,7 @@ FEW = 8
 class TableSink(FileSink[Any]):
     """Describe what all files of tables have in common."""
 
-    guarantee = "whole or not there"
+    guarantee = "whole or not there; no checkpoints"
     extra: ClassVar[str | None] = "tables"
 
     _: KW_ONLY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -16,9 +17,9 @@ from streamflow.model.interfaces import CheckpointStore
 from streamflow.model.version import __version__
 from streamflow.state import checkpoint_rows as rows
 from streamflow.state.file_check import looked_at
-from streamflow.state.holder import claim, note_identity, release
+from streamflow.state.holder import claim, is_still_there, note_identity, release
 from streamflow.state.manifest import FORMAT, Damage, Manifest
-from streamflow.state.sqlite_errors import is_damage, told_of
+from streamflow.state.sqlite_errors import FAILURES, REMEDY, is_damage, told_of
 
 #: Bytes of a page of SQLite's.
 PAGE = 4096
@@ -27,7 +28,7 @@ PATIENCE = 1.0
 #: Bytes that the file beside it, to which SQLite writes first, keeps after a large checkpoint.
 _KEPT_LOG = 16 << 20
 
-_log = logging.getLogger("streamflow.state")
+_log = logging.getLogger("streamflow.checkpoints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class CheckpointFile(CheckpointStore):
         self._path = os.path.realpath(self._name)
         self._keep = keep
         self._db: sqlite3.Connection | None = None
+        self._claimed = False
         #: What is in the file, the newest first, as far as it is whole.
         self._manifests: list[Manifest] = []
         self._last = 0
@@ -70,6 +72,9 @@ class CheckpointFile(CheckpointStore):
         if self._db is not None:
             return
         claim(self._path)
+        self._claimed = True
+        # What an earlier opening knew may have been changed by another process meanwhile.
+        self._manifests, self._last, self._trusted, self._salvaged = [], 0, set(), None
         try:
             looked_at(self._path)
             self._connect()
@@ -79,6 +84,7 @@ class CheckpointFile(CheckpointStore):
             raise
 
     def _connect(self) -> None:
+        """Let SQLite lock the file: in exclusive mode it needs no memory shared with others, and nobody reads half."""
         with told_of(self._path):
             db = self._db = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)
             db.text_factory = bytes  # damaged texts are none
@@ -102,7 +108,7 @@ class CheckpointFile(CheckpointStore):
             return True
         if application != rows.APPLICATION or version < 1:
             raise CheckpointDamaged(
-                f"{self._path}: the checkpoint file is damaged: its first page is not as we write it"
+                f"{self._path}: the checkpoint file is damaged: its first page is not as we write it. {REMEDY}"
             )
         if version > FORMAT:
             by = rows.written_by(db) or "a later version"
@@ -172,12 +178,8 @@ class CheckpointFile(CheckpointStore):
         with told_of(self._path):
             try:
                 found = rows.survey(self._database)
-            except sqlite3.Error as error:
-                if not is_damage(error):
-                    raise
-                raise CheckpointDamaged(f"{self._path}: the checkpoint file is damaged: {error}") from error
             except Damage as damage:
-                raise CheckpointDamaged(f"{self._path}: the checkpoint file is damaged: {damage}") from damage
+                raise CheckpointDamaged(f"{self._path}: the checkpoint file is damaged: {damage}. {REMEDY}") from damage
         self._manifests, self._last = found.manifests, max([found.last, *(one.number for one in found.manifests)])
         return found
 
@@ -185,7 +187,7 @@ class CheckpointFile(CheckpointStore):
         with told_of(self._path):
             try:
                 return rows.load(self._database, manifest, trusted)
-            except sqlite3.Error as error:
+            except FAILURES as error:
                 if not is_damage(error):
                     raise
                 raise Damage(f"SQLite cannot read it ({error})") from error
@@ -195,6 +197,10 @@ class CheckpointFile(CheckpointStore):
 
         Once a run is done, the ones before it go too: nobody may go on from them, since the output has its final name.
         """
+        if self._db is not None and not is_still_there(self._path):
+            raise FileNotFoundError(
+                errno.ENOENT, "the checkpoint file was removed or replaced under the run: put it back", self._path
+            )
         if self._last == 0 and not self._manifests:
             self._survey()
         manifest = Manifest.of(checkpoint, self._last + 1, __version__)
@@ -211,7 +217,7 @@ class CheckpointFile(CheckpointStore):
                 rows.remove_others(db, kept)
                 db.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has ended the transaction already
+                with suppress(*FAILURES):  # a full disk has ended the transaction already
                     db.execute("ROLLBACK")
                 raise
         self._wrote(kept)
@@ -226,8 +232,8 @@ class CheckpointFile(CheckpointStore):
 
     def clear(self) -> None:
         """Forget all; this works on a damaged file too, as long as SQLite takes it for one of its own."""
-        self._last = 0
         self._replace([])
+        self._last = 0
 
     def prune(self, keep: int) -> int:
         """Keep the last `keep` checkpoints that are whole, give the space back; return how many bytes that were."""
@@ -263,19 +269,21 @@ class CheckpointFile(CheckpointStore):
 
     def _fold(self) -> int:
         """Bring into the file itself what is beside it; return how long it is then."""
-        with suppress(sqlite3.Error):  # it is durable as it is, and the next open does the same
+        with suppress(*FAILURES):  # it is durable as it is, and the next open does the same
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return os.path.getsize(self._path)
 
     def close(self) -> None:
         """Fold everything into the one file, and unlock it."""
-        if self._db is not None:
-            with suppress(sqlite3.Error):
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            with suppress(sqlite3.Error):
-                self._db.close()
-            self._db = None
-        release(self._path)
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(*FAILURES):
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with suppress(*FAILURES):
+                db.close()
+        if self._claimed:
+            self._claimed = False
+            release(self._path)
 
 
 def _name(manifest: Manifest) -> str:

@@ -33,15 +33,15 @@ def looked_at(path: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise FlowError(f"{path}: this is no regular file, and checkpoints can be kept in no other")
     try:
-        with open(path, "rb") as file:
+        with open(path, "r+b") as file:  # to write: SQLite would say nothing of use
             start = file.read(_LOOKED_AT)
     except OSError as error:
         raise type(error)(error.errno, f"{error.strerror}: a run keeps its checkpoints there", path) from None
     if start:
-        _judge(start, path)
+        judge(start, path)
 
 
-def _judge(start: bytes, path: str) -> None:
+def judge(start: bytes, path: str) -> None:
     """Refuse what is not ours; what bears one sign of ours, but not all, is damaged."""
     sqlite = start.startswith(_MAGIC)
     ours = start[_AT : _AT + 4] == APPLICATION.to_bytes(4, "big")

@@ -7,6 +7,8 @@ import errno
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +123,21 @@ SHAPES: dict[str, Callable[[], sf.Flow[Any]]] = {
     "merge": lambda: sf.merge(numbers(100), numbers(50).map(slowly, concurrency=3)),
     "within": lambda: numbers(150).batch(9, within=0.002).unbatch().scan(add, 0),
     "take": lambda: numbers(400).map(slowly, concurrency=3).take(90).buffer(2).scan(add, 0),
+    "windows": lambda: (
+        numbers(300)
+        .event_time(lambda n: n - n * 7919 % 13, max_lateness=5)
+        .key_by(lambda n: n % 5)
+        .window(sf.tumbling(20), every=7)
+        .aggregate(n=sf.agg.count(), total=sf.agg.sum())
+    ),
+    "windows apart": lambda: (
+        numbers(300)
+        .event_time(lambda n: n - n * 7919 % 13, max_lateness=5)
+        .map(slowly, concurrency=4)
+        .key_by(lambda n: n % 5)
+        .window(sf.sliding(20, 10))
+        .aggregate(n=sf.agg.count(), last=sf.agg.last())
+    ),
     "expand": lambda: numbers(60).flat_map(lambda n: [n] * 3).batch(4),
 }
 #: Shapes whose output depends on arrival: exactly once, in any order.
@@ -353,5 +370,83 @@ def test_the_promise_is_that_of_the_weakest_pair() -> None:
         assert "inbox → ListSink: at most once (the source cannot be read again)" in text
         report = await sf.together(one, numbers(5).to(out)).run(checkpoint=Store())
         assert "at least once" in str(report)
+
+    run(main)
+
+
+def test_a_run_that_is_paused_and_whose_process_ends_is_gone_on_with_by_the_next() -> None:
+    async def main() -> None:
+        store, disk = Store(), Disk()
+        flow = numbers(200).map(slowly, concurrency=5).batch(7).to(Kept(disk))
+        async with flow.start(checkpoint=store) as handle:
+            await asyncio.sleep(0.02)
+            await handle.pause()
+            await asyncio.sleep(10)  # nothing moves, and checkpoints are taken all the same
+            given = handle.statistics().items_in
+            assert given < 200
+            report = await handle.drain()
+        assert report.state == "suspended"
+        assert store.saved[-1].items == report.items_in < 200
+        told: list[events.Event] = []
+        report = await flow.run(checkpoint=store, on_event=told.append)
+        assert [event.items for event in told if isinstance(event, events.RunGoesOn)] == [store.saved[-3].items]
+        assert disk.published == await numbers(200).batch(7).collect()
+
+    run(main)
+
+
+def test_a_run_that_came_to_its_end_before_it_could_be_suspended_has_finished() -> None:
+    async def main() -> None:
+        store, disk, held = Store(), Disk(), asyncio.Event()
+
+        async def last(n: int) -> int:
+            await held.wait()
+            return n
+
+        async with sf.flow([1]).map(last).to(Kept(disk)).start(checkpoint=store) as handle:
+            await asyncio.sleep(0.01)  # the source has ended
+            draining = asyncio.create_task(handle.drain())
+            await asyncio.sleep(0.01)
+            held.set()
+            report = await draining
+        assert (report.state, disk.published is None) in [("finished", False), ("suspended", True)]
+        assert (store.saved[-1].stand == "done") == (report.state == "finished")
+
+    run(main)
+
+
+def test_a_drain_while_the_parts_are_being_opened_begins_nothing() -> None:
+    async def main() -> None:
+        store, disk = Store(), Disk()
+        handle = numbers(5).to(Kept(disk)).start(checkpoint=store)
+        report = await handle.drain()
+        assert (report.state, disk.published) == ("drained", None)
+        await numbers(5).to(Kept(disk)).run(checkpoint=store)
+        assert disk.published == [0, 1, 2, 3, 4]
+
+    run(main)
+
+
+def test_the_file_of_checkpoints_is_none_that_the_flow_uses(tmp_path: Path) -> None:
+    source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("1\n")
+    for path in (source, sink):
+        with pytest.raises(sf.FlowError, match="this very file"):
+            sf.flow(source).to(sink).run_sync(checkpoint=path)
+    assert source.read_text() == "1\n"
+
+
+@pytest.mark.parametrize("every", [0.02, timedelta(milliseconds=20), "20ms"])
+def test_checkpoints_are_so_far_apart_as_any_duration_says(every: object) -> None:
+    async def main() -> None:
+        store = Store()
+        async with numbers(200).to(Kept(Disk())).start(checkpoint=store, every=every) as handle:
+            await asyncio.sleep(0.021)
+            (first, second) = store.saved
+            assert (first.items, second.epoch) == (0, 2)
+            age = handle.statistics().checkpoints
+            assert age is not None
+            assert age.age is not None
+            await handle.drain()
 
     run(main)
