@@ -393,6 +393,7 @@ class Run:
         return {stage.planned.index for stage in letters if stage.planned.index != self._failed_at}
 
     def _note_error(self, error: BaseException) -> None:
+        self._checkpoints.give_up(FlowError("checkpoint(): the run ended (failed) before it was whole"))
         if self._error is None:
             self._error = error
         elif error is not self._error:
@@ -441,6 +442,7 @@ class Run:
         self._asked = asked
         again = self.state == "cancelling"
         self.state = "cancelling"
+        self._checkpoints.give_up(FlowError(f"checkpoint(): the run ended ({asked}) before it was whole"))
         if self._opening:
             self._task.cancel()
         for stage in self._wiring.stages:
