@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +12,7 @@ from bench.works import BYTEWAX, STREAMFLOW, Contender, Figure, Outcome, Sizes, 
 
 KEYS = 10_000
 LATENESS = 1.0
-SIZE = 10
+SIZE = 60
 START = 1_700_000_000.0
 Event = tuple[float, int]
 
@@ -42,6 +42,16 @@ def run_dicts(size: int) -> Outcome:
 
     def count(found: list[Event]) -> tuple[int, int]:
         results = total = 0
+
+        def take(result: tuple[int, float, float, dict[str, int]]) -> None:
+            nonlocal results, total
+            results += 1
+            total += result[3]["n"]
+
+        def close(start: int, cells: dict[int, int]) -> None:
+            for key, n in cells.items():
+                take((key, start * SIZE, (start + 1) * SIZE, {"n": n}))
+
         windows: dict[int, dict[int, int]] = {}
         highest = 0.0
         for time, key in found:
@@ -50,19 +60,15 @@ def run_dicts(size: int) -> Outcome:
                 highest = time
                 watermark = highest - LATENESS
                 for closed in [one for one in windows if (one + 1) * SIZE <= watermark]:
-                    for n in windows.pop(closed).values():
-                        results += 1
-                        total += n
+                    close(closed, windows.pop(closed))
             if (start + 1) * SIZE <= highest - LATENESS:
                 continue
             cells = windows.get(start)
             if cells is None:
                 cells = windows[start] = {}
             cells[key] = cells.get(key, 0) + 1
-        for cells in windows.values():
-            for n in cells.values():
-                results += 1
-                total += n
+        for start, cells in windows.items():
+            close(start, cells)
         return results, total
 
     return measured(size, count)
@@ -111,9 +117,10 @@ def run_bytewax(size: int) -> Outcome:
             results += 1
             total += result[1][1]
 
-        zero = datetime(2023, 11, 14, 22, 13, 20, tzinfo=timezone.utc)  # START
+        zero = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)  # START
         clock = windowing.EventClock(
-            lambda event: zero + timedelta(seconds=event[0] - START), wait_for_system_duration=timedelta(seconds=LATENESS)
+            lambda event: zero + timedelta(seconds=event[0] - START),
+            wait_for_system_duration=timedelta(seconds=LATENESS),
         )
         windower = windowing.TumblingWindower(length=timedelta(seconds=SIZE), align_to=zero)
         flow = Dataflow("windows")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -16,9 +17,9 @@ from streamflow.model.interfaces import CheckpointStore
 from streamflow.model.version import __version__
 from streamflow.state import checkpoint_rows as rows
 from streamflow.state.file_check import looked_at
-from streamflow.state.holder import claim, note_identity, release
+from streamflow.state.holder import claim, is_still_there, note_identity, release
 from streamflow.state.manifest import FORMAT, Damage, Manifest
-from streamflow.state.sqlite_errors import FAILURES, is_damage, told_of
+from streamflow.state.sqlite_errors import FAILURES, REMEDY, is_damage, told_of
 
 #: Bytes of a page of SQLite's.
 PAGE = 4096
@@ -27,7 +28,7 @@ PATIENCE = 1.0
 #: Bytes that the file beside it, to which SQLite writes first, keeps after a large checkpoint.
 _KEPT_LOG = 16 << 20
 
-_log = logging.getLogger("streamflow.state")
+_log = logging.getLogger("streamflow.checkpoints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class CheckpointFile(CheckpointStore):
             return
         claim(self._path)
         self._claimed = True
+        # What an earlier opening knew may have been changed by another process meanwhile.
+        self._manifests, self._last, self._trusted, self._salvaged = [], 0, set(), None
         try:
             looked_at(self._path)
             self._connect()
@@ -81,6 +84,7 @@ class CheckpointFile(CheckpointStore):
             raise
 
     def _connect(self) -> None:
+        """Let SQLite lock the file: in exclusive mode it needs no memory shared with others, and nobody reads half."""
         with told_of(self._path):
             db = self._db = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)
             db.text_factory = bytes  # damaged texts are none
@@ -104,7 +108,7 @@ class CheckpointFile(CheckpointStore):
             return True
         if application != rows.APPLICATION or version < 1:
             raise CheckpointDamaged(
-                f"{self._path}: the checkpoint file is damaged: its first page is not as we write it"
+                f"{self._path}: the checkpoint file is damaged: its first page is not as we write it. {REMEDY}"
             )
         if version > FORMAT:
             by = rows.written_by(db) or "a later version"
@@ -175,7 +179,7 @@ class CheckpointFile(CheckpointStore):
             try:
                 found = rows.survey(self._database)
             except Damage as damage:
-                raise CheckpointDamaged(f"{self._path}: the checkpoint file is damaged: {damage}") from damage
+                raise CheckpointDamaged(f"{self._path}: the checkpoint file is damaged: {damage}. {REMEDY}") from damage
         self._manifests, self._last = found.manifests, max([found.last, *(one.number for one in found.manifests)])
         return found
 
@@ -193,6 +197,10 @@ class CheckpointFile(CheckpointStore):
 
         Once a run is done, the ones before it go too: nobody may go on from them, since the output has its final name.
         """
+        if self._db is not None and not is_still_there(self._path):
+            raise FileNotFoundError(
+                errno.ENOENT, "the checkpoint file was removed or replaced under the run: put it back", self._path
+            )
         if self._last == 0 and not self._manifests:
             self._survey()
         manifest = Manifest.of(checkpoint, self._last + 1, __version__)
@@ -224,8 +232,8 @@ class CheckpointFile(CheckpointStore):
 
     def clear(self) -> None:
         """Forget all; this works on a damaged file too, as long as SQLite takes it for one of its own."""
-        self._last = 0
         self._replace([])
+        self._last = 0
 
     def prune(self, keep: int) -> int:
         """Keep the last `keep` checkpoints that are whole, give the space back; return how many bytes that were."""

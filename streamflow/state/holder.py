@@ -35,6 +35,12 @@ def note_identity(path: str) -> None:
         _held[path] = (os.getpid(), _identity(path))
 
 
+def is_still_there(path: str) -> bool:
+    """Tell whether the file that was noted still bears its name."""
+    held = _held.get(path)
+    return held is not None and held[1] is not None and held[1] == _identity(path)
+
+
 def release(path: str) -> None:
     """Forget about `path`."""
     with _lock:

@@ -19,6 +19,8 @@ _LITTLE = 64 * 1024
 
 #: What the module raises: in a damaged file its own messages may not be UTF-8.
 FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)
+#: What is left to do with a file of which nothing can be read.
+REMEDY: Final = "Bring back a copy of it, or remove it to begin from the start"
 
 
 @contextmanager
@@ -53,7 +55,7 @@ def _mapped(error: Exception, path: str) -> Exception:
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
         return _refusal(error, path)
     if is_damage(error):
-        return CheckpointDamaged(f"{path}: the checkpoint file is damaged: {error}")
+        return CheckpointDamaged(f"{path}: the checkpoint file is damaged: {error}. {REMEDY}")
     if code == sqlite3.SQLITE_NOMEM:
         return MemoryError(f"{path}: no memory is left for a checkpoint")
     if code == sqlite3.SQLITE_TOOBIG:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import dataclasses
 import reprlib
 import sys
 import types
@@ -21,6 +22,8 @@ Way = Callable[[Any], Any]
 #: By which pickle says that it makes an instance, without and with named arguments.
 _NEW: Final = vars(copyreg)["__newobj__"]
 _NEW_WITH: Final = vars(copyreg)["__newobj_ex__"]
+#: By which a frozen dataclass with slots gives its values, without their names.
+_SLOTTED: Final = vars(dataclasses).get("_dataclass_getstate")
 
 
 def _as_it_is(value: Any) -> Any:
@@ -78,6 +81,8 @@ def way_of(kind: type) -> Way:
         return lambda value: (member, (value.value,))
     if (msgspec := sys.modules.get("msgspec")) is not None and issubclass(kind, msgspec.Struct):
         return _way_of_struct(kind)
+    if "__getstate__" in vars(kind) and kind.__getstate__ is _SLOTTED:
+        return _way_of_slotted(kind)
     return _way_of_instance(kind)
 
 
@@ -86,9 +91,15 @@ def _refuse(value: Any) -> Any:
 
 
 def _way_of_struct(kind: Any) -> Way:
-    maker = openers.Maker(openers.structs, kind, kind)
+    maker = openers.struct_maker(kind)
     fields = kind.__struct_fields__
     return lambda value: (maker, tuple([getattr(value, field) for field in fields]))
+
+
+def _way_of_slotted(kind: Any) -> Way:
+    maker = openers.record_maker(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    return lambda value: (maker, tuple([getattr(value, name) for name in names]))
 
 
 def _way_of_instance(kind: type) -> Way:

@@ -73,7 +73,7 @@ def test_the_last_stays_and_the_space_is_given_back(file: Path) -> None:
     found = json.loads(call("prune", "run.ckpt", "--keep", "2", "--json").stdout)
     assert (found["kept"], found["removed"]) == (2, 1)
     assert found["freed"] == before - file.stat().st_size > 30_000
-    assert call("prune", "run.ckpt").stdout.startswith("run.ckpt: 1 checkpoint kept, 1 removed, 3")
+    assert call("prune", "run.ckpt").stdout.startswith("run.ckpt: 1 checkpoint kept, 1 removed, ")
     assert [one["epoch"] for one in json.loads(call("ls", "run.ckpt", "--json").stdout)["checkpoints"]] == [3]
     assert call("prune", "run.ckpt").stdout == "run.ckpt: 1 checkpoint kept, 0 removed, 0 bytes freed\n"
 

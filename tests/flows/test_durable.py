@@ -123,6 +123,21 @@ SHAPES: dict[str, Callable[[], sf.Flow[Any]]] = {
     "merge": lambda: sf.merge(numbers(100), numbers(50).map(slowly, concurrency=3)),
     "within": lambda: numbers(150).batch(9, within=0.002).unbatch().scan(add, 0),
     "take": lambda: numbers(400).map(slowly, concurrency=3).take(90).buffer(2).scan(add, 0),
+    "windows": lambda: (
+        numbers(300)
+        .event_time(lambda n: n - n * 7919 % 13, max_lateness=5)
+        .key_by(lambda n: n % 5)
+        .window(sf.tumbling(20), every=7)
+        .aggregate(n=sf.agg.count(), total=sf.agg.sum())
+    ),
+    "windows apart": lambda: (
+        numbers(300)
+        .event_time(lambda n: n - n * 7919 % 13, max_lateness=5)
+        .map(slowly, concurrency=4)
+        .key_by(lambda n: n % 5)
+        .window(sf.sliding(20, 10))
+        .aggregate(n=sf.agg.count(), last=sf.agg.last())
+    ),
     "expand": lambda: numbers(60).flat_map(lambda n: [n] * 3).batch(4),
 }
 #: Shapes whose output depends on arrival: exactly once, in any order.
@@ -350,9 +365,11 @@ def test_the_promise_is_that_of_the_weakest_pair() -> None:
         one, other = numbers(9).to(Kept(Disk())), sf.flow(sf.inbox(1)).to(out)
         assert "with checkpoint=: exactly once" in one.explain()
         text = sf.together(one, numbers(5).to(out), other).explain()
-        assert "with checkpoint=: at most once" in text
+        assert "with checkpoint=: best effort" in text
         assert "at least once (the sink cannot take back what it was given)" in text
-        assert "inbox → ListSink: at most once (the source cannot be read again)" in text
+        assert (
+            "inbox → ListSink: best effort (the source cannot be read again, nor the sink take back anything)" in text
+        )
         report = await sf.together(one, numbers(5).to(out)).run(checkpoint=Store())
         assert "at least once" in str(report)
 

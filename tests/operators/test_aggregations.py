@@ -15,7 +15,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
@@ -47,6 +47,8 @@ MODELS: dict[Aggregation, Callable[[list[Any]], Any]] = {
     sf.agg.custom(list, listed, merge=lambda one, other: one + other, result=tuple): tuple,
 }
 EACH = pytest.mark.parametrize("aggregation", MODELS, ids=lambda one: one.form)
+#: For each aggregation; all of them together are what is tried.
+FEW = settings(max_examples=30)
 NUMBERS = st.lists(st.integers(-9, 9), min_size=1, max_size=30)
 
 
@@ -69,6 +71,7 @@ def fold(aggregation: Aggregation, values: list[Any]) -> Any:
 
 
 @EACH
+@FEW
 @given(values=NUMBERS)
 def test_text_twin_and_model_agree(aggregation: Aggregation, values: list[Any]) -> None:
     slot = fold(aggregation, values)
@@ -77,6 +80,7 @@ def test_text_twin_and_model_agree(aggregation: Aggregation, values: list[Any]) 
 
 
 @EACH
+@FEW
 @given(values=NUMBERS)
 def test_a_slot_is_plain_data_and_goes_on_after_it_was_saved(aggregation: Aggregation, values: list[Any]) -> None:
     slot = aggregation.start(values[0])
@@ -86,6 +90,7 @@ def test_a_slot_is_plain_data_and_goes_on_after_it_was_saved(aggregation: Aggreg
 
 
 @EACH
+@FEW
 @given(one=NUMBERS, two=NUMBERS, three=NUMBERS)
 def test_merging_is_associative_and_gives_what_one_slot_would_have_given(
     aggregation: Aggregation, one: list[Any], two: list[Any], three: list[Any]
@@ -104,6 +109,7 @@ def test_merging_is_associative_and_gives_what_one_slot_would_have_given(
 
 
 @EACH
+@FEW
 @given(values=NUMBERS, more=NUMBERS)
 def test_an_early_result_changes_nothing_and_stays_as_it_was_told(
     aggregation: Aggregation, values: list[Any], more: list[Any]

@@ -289,6 +289,45 @@ def test_a_folder_that_is_read_only_is_told() -> None:
         assert "PermissionError: [Errno 13] Permission denied: a run keeps its checkpoints there" in told
 
 
+def test_what_another_opening_has_changed_is_not_relied_on(file: CheckpointFile, path: Path) -> None:
+    file.save(checkpoint(1, b"piece"))
+    file.close()
+    other = CheckpointFile(path)
+    other.open()
+    other.clear()
+    other.close()
+    file.open()
+    file.save(checkpoint(2, b"piece"))
+    assert file.latest() == checkpoint(2, b"piece")
+
+
+def test_clearing_on_a_full_disk_forgets_nothing(file: CheckpointFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.save(checkpoint(1, b"x"))
+
+    def full(path: str, **options: object) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", full)
+        with pytest.raises(OSError, match="there is no space"):
+            file.clear()
+    assert file.latest() == checkpoint(1, b"x")
+    file.save(checkpoint(2, b"y"))
+    assert epochs(file) == [2, 1]
+
+
+def test_a_file_that_is_taken_away_under_a_run_is_told(file: CheckpointFile, path: Path) -> None:
+    file.save(checkpoint(1))
+    path.rename(path.with_name("elsewhere"))
+    with pytest.raises(FileNotFoundError, match="was removed or replaced under the run: put it back"):
+        file.save(checkpoint(2))
+    path.with_name("elsewhere").rename(path)
+    file.save(checkpoint(3))
+    assert epochs(file) == [3, 1]
+
+
 # A disk that is full.
 
 

@@ -50,7 +50,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
 @pytest.fixture
 def read(image: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Read]:
     """Open a copy in memory, by all that opens a file but for the disk."""
-    logging.getLogger("streamflow.state").setLevel(logging.CRITICAL)
+    logging.getLogger("streamflow.checkpoints").setLevel(logging.CRITICAL)
     connect = sqlite3.connect
     content = b""
 
@@ -80,7 +80,7 @@ def read(image: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Read]:
             file.close()
 
     yield latest
-    logging.getLogger("streamflow.state").setLevel(logging.NOTSET)
+    logging.getLogger("streamflow.checkpoints").setLevel(logging.NOTSET)
 
 
 def check(read: Read, data: bytes, case: str) -> str:

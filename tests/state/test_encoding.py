@@ -328,6 +328,11 @@ def test_files_and_coroutines_too(tmp_path: pathlib.Path) -> None:
             loop.close()
 
 
+def test_the_one_of_many_is_found() -> None:
+    with pytest.raises(NotSerialisable, match=r"^key 1777: a lambda"):
+        encode({key: key for key in range(3000)} | {1777: lambda: 1})
+
+
 def test_a_key_and_what_is_too_deep_are_told_as_well() -> None:
     with pytest.raises(NotSerialisable, match=r"^a key: a function"):
         encode({len: 1})
@@ -352,6 +357,37 @@ def test_a_class_that_is_gone_is_told_with_what_to_do(monkeypatch: pytest.Monkey
     monkeypatch.delitem(sys.modules, "a_users_module")
     with pytest.raises(CheckpointMismatch, match="import a_users_module where the flow is described"):
         decode(data)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "@dataclass(frozen=True, slots=True)\nclass C:\n x: int\n y: int",
+            "@dataclass(frozen=True, slots=True)\nclass C:\n y: int\n x: int",
+        ),
+        ("class C(Struct):\n x: int\n y: int", "class C(Struct):\n y: int\n x: int"),
+    ],
+)
+def test_fields_that_changed_their_places_are_never_mixed_up(
+    before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    module = types.ModuleType("a_users_module")
+    monkeypatch.setitem(sys.modules, "a_users_module", module)
+    imports = "from dataclasses import dataclass\nfrom msgspec import Struct\n"
+    exec(imports + before, vars(module))
+    value = module.C(1, 2)
+    data = encode(value)
+    assert decode(data) == value
+    exec(imports + after, vars(module))
+    with pytest.raises(
+        CheckpointMismatch, match=r"the fields of a_users_module.C were \('x', 'y'\), and are \('y', 'x'\)"
+    ):
+        decode(data)
+    with pytest.raises(NotSerialisable, match="is another class by now"):
+        encode(value)
 
 
 def test_types_that_are_handed_out_cannot_be_changed() -> None:

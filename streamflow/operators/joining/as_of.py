@@ -53,11 +53,10 @@ class AsOfJoin(JoinState):
         heappush(self._waiting[port], (time, self._arrival(port), key, item))
         return ()
 
-    def advance(self, watermark: float) -> Iterable[Any]:
+    def advance(self, watermark: float) -> Iterator[Any]:
         """Return the left items below the watermark, each with its partner."""
         self.watermark = max(self.watermark, watermark)
         lefts, rights = self._waiting
-        joined = []
         while lefts and lefts[0][0] < self.watermark:
             time, _, key, item = heappop(lefts)
             while rights and rights[0][0] <= time:
@@ -65,11 +64,10 @@ class AsOfJoin(JoinState):
             since, partner = self._latest.get(key, (-math.inf, None))
             found = key in self._latest and time - since <= self._tolerance
             if found or self._how == "left":
-                joined.append(Joined(key, item, partner if found else None))
+                yield Joined(key, item, partner if found else None)
         while rights and rights[0][0] < self.watermark:
             self._replace(*heappop(rights))
         self._forget()
-        return joined
 
     def _replace(self, time: float, arrival: int, key: Any, item: Any) -> None:
         """Make an item the latest of its key; behind the others, none of which is later."""

@@ -38,7 +38,7 @@ class _Side:
         self.held[arrival] = one
         heappush(self.by_time, (one.time, arrival))
 
-    def leave(self) -> tuple[int, _Held]:
+    def leave(self) -> _Held:
         """Let the item with the least time go; return it."""
         time, arrival = heappop(self.by_time)
         one = self.held.pop(arrival)
@@ -46,7 +46,7 @@ class _Side:
         del same[bisect_left(same, (time, arrival))]
         if not same:
             del self.keys[one.key]
-        return arrival, one
+        return one
 
 
 class IntervalJoin(JoinState):
@@ -94,17 +94,22 @@ class IntervalJoin(JoinState):
             return [Joined(key, item, partner.item) for partner in partners]
         return [Joined(key, partner.item, item) for partner in partners]
 
-    def advance(self, watermark: float) -> Iterable[Any]:
+    def advance(self, watermark: float) -> Iterator[Any]:
         """Let those go that can have no more partners, and return those of them that had none."""
         self.watermark = max(self.watermark, watermark)
-        gone = []
-        for port, side in enumerate(self._sides):
-            while side.by_time and self._passed(port, side.by_time[0][0]):
-                arrival, one = side.leave()
-                if not one.matched:
-                    gone.append((self._until(port, one.time), port, arrival, one))
-        gone.sort(key=lambda entry: entry[:3])
-        return [joined for _, port, _, one in gone for joined in self._alone(port, one)]
+        while (port := self._next()) is not None:
+            one = self._sides[port].leave()
+            if not one.matched:
+                yield from self._alone(port, one)
+
+    def _next(self) -> int | None:
+        """Return the port whose oldest item is the next to leave, None if both may stay."""
+        lefts, rights = (side.by_time for side in self._sides)
+        left = lefts and self._passed(LEFT, lefts[0][0])
+        right = rights and self._passed(RIGHT, rights[0][0])
+        if left and right:
+            return RIGHT if self._until(RIGHT, rights[0][0]) < self._until(LEFT, lefts[0][0]) else LEFT
+        return LEFT if left else RIGHT if right else None
 
     def _alone(self, port: int, one: _Held) -> list[Joined]:
         """Return what comes of an item that has no partner."""

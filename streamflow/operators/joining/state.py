@@ -22,8 +22,9 @@ PIECE = 2000
 class JoinState(State):
     """Hold the items of two inputs until the watermark proves that they can have no more partners.
 
-    Times and watermarks are finite seconds; that of `advance` is the least of both inputs'. Items of one input keep
-    their order; results change the state when they are asked for, and may be taken later, one at a time.
+    Times and watermarks are finite seconds; the watermark is the least of both inputs'. What `advance` returns is made
+    one at a time while it is taken, since it may be far more than what is held: take all of it before anything else is
+    asked, a snapshot too.
     """
 
     __slots__ = ("_arrived", "watermark")
@@ -40,7 +41,7 @@ class JoinState(State):
         """
 
     @abstractmethod
-    def advance(self, watermark: float) -> Iterable[Any]:
+    def advance(self, watermark: float) -> Iterator[Any]:
         """Take note that nothing below `watermark` is still to come and return what comes of it.
 
         A lower one than before says nothing; infinity is the regular end of both inputs, after which nothing is held.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
-from itertools import chain
 from typing import Any
 
 from streamflow.model.joined import JoinedInWindow
@@ -48,13 +47,11 @@ class WindowedJoin(JoinState):
         self._hold(port, self._arrival(port), key, time, item, windows)
         return ()
 
-    def advance(self, watermark: float) -> Iterable[Any]:
+    def advance(self, watermark: float) -> Iterator[Any]:
         """Close the windows that end there or before."""
         self.watermark = max(self.watermark, watermark)
-        closed = []
         while self._due and self._due[0][0] <= self.watermark:
-            closed.append(self._close(heappop(self._due)))
-        return chain.from_iterable(closed)
+            yield from self._close(heappop(self._due))
 
     def _open(self, time: float) -> list[tuple[float, float]]:
         return [(end, start) for start, end in self._assign(time) if end > self.watermark]
@@ -71,32 +68,31 @@ class WindowedJoin(JoinState):
 
     def _close(self, window: tuple[float, float]) -> Iterator[JoinedInWindow]:
         end, start = window
-        left, right = (self._leave(port, keys, end) for port, keys in enumerate(self._windows.pop(window)))
-        return self._pairs(left, right, start, end)
-
-    def _leave(self, port: int, keys: _Keys, end: float) -> dict[Any, list[Any]]:
-        """Return the items of each key, and let go of those that are in no later window."""
-        held = self._held[port]
-        items = {key: [held[arrival][2] for arrival in arrivals] for key, arrivals in keys.items()}
-        for arrival in chain.from_iterable(keys.values()):
-            if held[arrival][3] == end:
-                del held[arrival]
-        return items
-
-    def _pairs(
-        self, left: dict[Any, list[Any]], right: dict[Any, list[Any]], start: float, end: float
-    ) -> Iterator[JoinedInWindow]:
-        alone = [None]
-        for key, items in left.items():
-            partners = right.get(key, alone if self._how != "inner" else [])
+        lefts, rights = self._windows.pop(window)
+        for key, arrivals in lefts.items():
+            items: list[Any] = self._leave(LEFT, arrivals, end)
+            partners: list[Any] = self._leave(RIGHT, rights.pop(key, []), end)
+            if not partners and self._how != "inner":
+                partners = [None]
             for item in items:
                 for partner in partners:
                     yield JoinedInWindow(key, item, partner, start, end)
-        if self._how == "outer":
-            for key, partners in right.items():
-                if key not in left:
-                    for partner in partners:
-                        yield JoinedInWindow(key, None, partner, start, end)
+        for key, arrivals in rights.items():
+            partners = self._leave(RIGHT, arrivals, end)
+            if self._how == "outer":
+                for partner in partners:
+                    yield JoinedInWindow(key, None, partner, start, end)
+
+    def _leave(self, port: int, arrivals: list[int], end: float) -> list[Any]:
+        """Return the items, and let go of those that are in no later window."""
+        held = self._held[port]
+        items = []
+        for arrival in arrivals:
+            _, _, item, last_end = held[arrival]
+            items.append(item)
+            if last_end == end:
+                del held[arrival]
+        return items
 
     def _entries(self) -> Iterator[tuple[str, Iterable[Any]]]:
         for part, held in zip(("left", "right"), self._held, strict=True):

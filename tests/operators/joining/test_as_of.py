@@ -89,10 +89,10 @@ def test_the_results_do_not_depend_on_how_the_inputs_interleave(
 def test_a_partner_of_the_same_time_may_still_come() -> None:
     state = AsOfJoin()
     state.add(LEFT, "a", 5.0, "left")
-    assert state.advance(5.0) == []
+    assert not list(state.advance(5.0))
     state.add(RIGHT, "a", 5.0, "first")
     state.add(RIGHT, "a", 5.0, "last")
-    assert state.advance(5.1) == [Joined("a", "left", "last")]
+    assert list(state.advance(5.1)) == [Joined("a", "left", "last")]
     assert state.add(RIGHT, "a", 5.0, "late") is None
 
 
@@ -100,9 +100,20 @@ def test_a_key_that_was_heard_of_again_does_not_keep_the_others_from_being_forgo
     state = AsOfJoin(tolerance=2.0)
     for key, time in (("a", 0.0), ("b", 1.0), ("a", 2.0)):
         state.add(RIGHT, key, time, "row")
-        state.advance(time + 0.5)
-    state.advance(3.5)
+        assert not list(state.advance(time + 0.5))
+    assert not list(state.advance(3.5))
     assert state.retained == 1
+
+
+def test_a_partner_is_just_not_too_old() -> None:
+    state = AsOfJoin(tolerance=2.0)
+    state.add(RIGHT, "a", 1.0, "row")
+    assert not list(state.advance(3.0))
+    assert state.retained == 1
+    state.add(LEFT, "a", 3.0, "in time")
+    state.add(LEFT, "a", 3.5, "later")
+    assert list(state.advance(4.0)) == [Joined("a", "in time", "row"), Joined("a", "later", None)]
+    assert state.retained == 0
 
 
 def test_neither_items_nor_keys_are_compared() -> None:
@@ -120,7 +131,7 @@ def test_unhashable_keys_leave_nothing_and_the_state_is_saved_in_pieces() -> Non
     assert state.retained == 0
     for number in range(9000):
         state.add(int(number % 3 > 0), number // 3, float(number % 3), number)
-    state.advance(1.5)
+    assert len(list(state.advance(1.5))) == 3000
     chunks = list(state.chunks())
     assert max(len(entries) for _, entries in chunks) <= joining_state.PIECE
     assert saved(state, AsOfJoin).retained == 6000

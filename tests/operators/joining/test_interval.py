@@ -83,7 +83,7 @@ def test_all_that_is_not_below_the_watermark_is_taken(script: list[Any], how: Ho
             assert (state.add(port, key, time, step) is None) == (time < watermark)
         elif step != "save":
             watermark = max(watermark, step)
-            state.advance(step)
+            list(state.advance(step))
 
 
 FLOATS = st.floats(-1e3, 1e3)
