@@ -41,7 +41,8 @@ def guarantees(plan: Plan) -> tuple[Guarantee, ...]:
                 # What operators held at the checkpoint is delivered again where the sink cannot take it back.
                 taken_back = promise == "exactly once"
                 promise = "at most once" if taken_back else "best effort"
-                because = "the source cannot be read again" + ("" if taken_back else ", nor the sink take back anything")
+                because = "the source cannot be read again"
+                because += "" if taken_back else ", nor the sink take back anything"
             found.append(Guarantee(stage.source.label, other.sink.label, promise, because))
     return tuple(found)
 
