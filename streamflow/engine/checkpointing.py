@@ -1,4 +1,4 @@
-"""Take checkpoints of a live run: every stage gives its part, they are kept, then every sink commits what it prepared."""
+"""Take checkpoints of a live run: every stage gives its part, they are kept, then each sink commits."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _log = logging.getLogger("streamflow.checkpoints")
 def begins_from(
     saved: SavedCheckpoint | None, keeps: Mapping[str, str], resume: Resume, label: str
 ) -> SavedCheckpoint | None:
-    """Return the checkpoint that a run goes on from, None for the very start; raise FlowError where it may not. Pure."""
+    """Return the checkpoint that a run goes on from, None for the start; raise FlowError where it may not. Pure."""
     if resume == "never":
         return None
     if saved is None:

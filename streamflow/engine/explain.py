@@ -90,7 +90,7 @@ def _promise(plan: Plan) -> str:
 
 
 def _guarantees(plan: Plan) -> list[str]:
-    """Say what a run with checkpoints promises when it is broken off: for each pair, the weakest first if they differ."""
+    """Say what a run with checkpoints promises when it is broken off: the weakest, and each pair."""
     found = guarantees(plan)
     cannot = [stage.sink for stage in plan.stages if stage.sink is not None and stage.sink.unresumable]
     if cannot:
