@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ import streamflow as sf
 from streamflow.metrics.report import RunReport
 from streamflow.testing import FaultySink, FaultySource, InjectedError, seeds, simulate
 from tests.simulation.shapes import SHAPES, N, Shape, hop, numbers
+from tests.sizes import examples
 
 
-@pytest.fixture(params=[12, pytest.param(3000, marks=pytest.mark.nightly)], ids=["few seeds", "many seeds"])
-def tries(request: pytest.FixtureRequest) -> Any:
-    return seeds(request.param)
+@pytest.fixture
+def tries() -> Sequence[int]:
+    """Give the seeds under which each is tried."""
+    return seeds(examples(8, nightly=3000))
 
 
 def check_books(report: RunReport, *, whole: bool = True) -> None:
@@ -44,7 +47,7 @@ def check_part(shape: Shape, out: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_flow_gives_what_its_steps_say(name: str, tries: Any) -> None:
+def test_a_flow_gives_what_its_steps_say(name: str, tries: Sequence[int]) -> None:
     async def main() -> Any:
         shape, out = SHAPES[name](), []
         report = await shape.flow.to(out).run(fuse=random.random() < 0.8)
@@ -59,7 +62,7 @@ def test_a_flow_gives_what_its_steps_say(name: str, tries: Any) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_stopped_in_any_gear_it_loses_nothing_without_counting_it(name: str, tries: Any) -> None:
+def test_stopped_in_any_gear_it_loses_nothing_without_counting_it(name: str, tries: Sequence[int]) -> None:
     async def main() -> None:
         shape, out = SHAPES[name](), []
         handle = shape.flow.to(out).start()
@@ -98,7 +101,7 @@ def test_stopped_in_any_gear_it_loses_nothing_without_counting_it(name: str, tri
 
 
 @pytest.mark.parametrize("place", ["read", "hang", "disconnect"])
-def test_a_source_that_fails_fails_the_run_after_what_it_gave(place: str, tries: Any) -> None:
+def test_a_source_that_fails_fails_the_run_after_what_it_gave(place: str, tries: Sequence[int]) -> None:
     async def main() -> None:
         at = random.randrange(N)
         fault: dict[str, Any] = {"read": {"fail_at": at}, "hang": {"hang_at": at}, "disconnect": {"disconnect_at": at}}
@@ -124,7 +127,7 @@ def test_a_source_that_fails_fails_the_run_after_what_it_gave(place: str, tries:
         simulate(main, seed)
 
 
-def test_a_sink_that_loses_its_connection_is_tried_again(tries: Any) -> None:
+def test_a_sink_that_loses_its_connection_is_tried_again(tries: Sequence[int]) -> None:
     async def main() -> None:
         retry = sf.Retry(attempts=4, base=0.01)
         sink = FaultySink(disconnect_at=random.randrange(N), times=random.randint(1, 3), delay=0.001, retry=retry)
@@ -138,7 +141,7 @@ def test_a_sink_that_loses_its_connection_is_tried_again(tries: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["open", "write", "flush", "finish", "close"])
-def test_a_sink_that_fails_shows_nothing_and_everything_is_closed(method: str, tries: Any) -> None:
+def test_a_sink_that_fails_shows_nothing_and_everything_is_closed(method: str, tries: Sequence[int]) -> None:
     async def main() -> None:
         source, bad, good = FaultySource(items=range(N)), FaultySink(fail_in=method), FaultySink()
         common = sf.flow(source).map(hop, concurrency=3)
