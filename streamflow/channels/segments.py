@@ -1,0 +1,193 @@
+"""The segments of a spilling edge in their folder. Everything here blocks and is called on a thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+
+from streamflow.channels.records import (
+    RECORD_HEADER,
+    SEGMENT_HEADER,
+    Damaged,
+    Record,
+    check_segment_header,
+    read_record,
+    segment_header,
+    size_of_record,
+)
+from streamflow.channels.spill import Position
+from streamflow.files.file_system import FileSystem, InputFile, OutputFile
+from streamflow.model.errors import SpillDamaged
+
+#: Bytes that are read at once.
+BLOCK = 1 << 20
+
+
+class SegmentFiles:
+    """Write, read and remove the segments of the edge `edge`, which alone uses `folder`.
+
+    If they are to be `durable`, each is brought to the disk when the next is begun.
+    """
+
+    def __init__(self, files: FileSystem, folder: str, edge: str, *, durable: bool) -> None:
+        self._files = files
+        self.folder = folder
+        self._edge = edge
+        self._durable = durable
+        self._output: OutputFile | None = None
+        self._writing = ""
+        self._input: InputFile | None = None
+        self._reading = ""
+        self._block = b""
+        self._block_at = 0
+
+    def open(self) -> None:
+        """Make the folder, for this user alone."""
+        self._files.make_directories(os.path.dirname(self.folder))
+        self._files.make_private_directory(self.folder)
+
+    def path(self, name: str) -> str:
+        """Return the path of the segment `name`."""
+        return os.path.join(self.folder, name)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def append(self, name: str, token: str, number: int, data: bytes) -> None:
+        """Append records to a segment, which is begun if it is not the one appended to last; all or nothing."""
+        if name == self._writing and self._output is not None:
+            self._output.write(memoryview(data))
+            return
+        self._finish_output()
+        output = self._files.create(self.path(name))
+        try:
+            output.write(memoryview(segment_header(token, number) + data))
+        except OSError:
+            output.close()
+            with suppress(OSError):
+                self._files.remove(self.path(name))
+            raise
+        self._output, self._writing = output, name
+
+    def sync(self) -> None:
+        """Bring everything that was written to the disk, the names included."""
+        if self._output is not None:
+            self._output.sync()
+        self._files.sync_directory(self.folder)
+
+    def _finish_output(self) -> None:
+        if self._output is not None:
+            output, self._output, self._writing = self._output, None, ""
+            try:
+                if self._durable:
+                    output.sync()
+            finally:
+                output.close()
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def read(self, name: str, start: Position, end: int, most: int) -> tuple[list[Record], Position]:
+        """Return records of a segment from `start` on, before byte `end`, and where the next one begins.
+
+        It is one at least, and several as long as they hold no more than `most` items in all, or a block.
+        """
+        try:
+            return self._records(name, start, end, most)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), self.path(name)) from error
+
+    def _records(self, name: str, start: Position, end: int, most: int) -> tuple[list[Record], Position]:
+        self._open_to_read(name)
+        found: list[Record] = []
+        at, items = start, 0
+        while at.offset < end:
+            if found and not self._at_hand(at.offset, min(RECORD_HEADER, end - at.offset)):
+                break
+            size = size_of_record(self._bytes(at, RECORD_HEADER, end))
+            if found and not self._at_hand(at.offset, min(size, end - at.offset)):
+                break
+            record = self._record(at, size, end)
+            items += record.items
+            if found and items > most:
+                break
+            found.append(record)
+            at = Position(at.segment, at.offset + size, at.sequence + 1)
+        return found, at
+
+    def _record(self, at: Position, size: int, end: int) -> Record:
+        try:
+            return read_record(memoryview(self._bytes(at, size, end)), at.sequence)
+        except Damaged as error:
+            raise self._damaged(at.offset, str(error)) from None
+
+    def _open_to_read(self, name: str) -> None:
+        if name == self._reading and self._input is not None:
+            return
+        self._finish_input()
+        self._input, self._reading = self._files.open_to_read(self.path(name)), name
+        try:
+            check_segment_header(self._fetch(0, SEGMENT_HEADER), name)
+        except Damaged as error:
+            raise self._damaged(0, str(error)) from None
+
+    def _bytes(self, at: Position, size: int, end: int) -> bytes:
+        """Return `size` bytes at `at`, out of the block that was read or out of the next one."""
+        if at.offset + size > end:
+            raise self._damaged(at.offset, f"a record of {size:,} bytes does not end before byte {end:,}, as it did")
+        if not self._at_hand(at.offset, size):
+            self._block, self._block_at = self._fetch(at.offset, max(size, min(BLOCK, end - at.offset))), at.offset
+        if not self._at_hand(at.offset, size):
+            raise self._damaged(at.offset, f"the file ends at byte {at.offset + len(self._block):,}")
+        begin = at.offset - self._block_at
+        return self._block[begin : begin + size]
+
+    def _at_hand(self, offset: int, size: int) -> bool:
+        return self._block_at <= offset and offset + size <= self._block_at + len(self._block)
+
+    def _fetch(self, offset: int, size: int) -> bytes:
+        assert self._input is not None
+        self._input.seek(offset)
+        found = b""
+        while len(found) < size:
+            buffer = bytearray(size - len(found))
+            count = self._input.read_into(buffer)
+            if not count:
+                break
+            found += buffer[:count]
+        return found
+
+    def _damaged(self, offset: int, what: str) -> SpillDamaged:
+        return SpillDamaged(
+            f"edge {self._edge!r}: segment {self.path(self._reading)!r} is damaged at byte {offset:,}: {what}; "
+            f"what it held cannot be read back, and nothing else is given in its place"
+        )
+
+    def _finish_input(self) -> None:
+        if self._input is not None:
+            input, self._input, self._reading = self._input, None, ""
+            self._block = b""
+            input.close()
+
+    # -- removing -------------------------------------------------------------------------------------------------
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of every file in the folder, by name."""
+        return {name: self._files.size(self.path(name)) or 0 for name in self._files.names(self.folder)}
+
+    def remove(self, name: str) -> None:
+        """Remove a segment."""
+        if name == self._writing and self._output is not None:
+            output, self._output, self._writing = self._output, None, ""
+            output.close()
+        if name == self._reading:
+            self._finish_input()
+        self._files.remove(self.path(name))
+
+    def discard(self, keep: Collection[str]) -> None:
+        """Close everything and remove all segments but those in `keep`, and the folder if it is empty then."""
+        for name in set(self._files.names(self.folder)).difference(keep):
+            self.remove(name)
+        self._finish_input()
+        self._finish_output()
+        if not keep:
+            self._files.remove_directory(self.folder)
