@@ -94,6 +94,11 @@ class CompressedOutput(OutputFile):
         self._pay()
         self._file.sync()
 
+    def truncate(self, length: int) -> None:
+        """Cut the file where a member ends: at a length that it had after a `sync`."""
+        self._encoder = self._owed = None
+        self._file.truncate(length)
+
     def close(self) -> None:
         """Close the file; what was not synced may be cut off."""
         self._file.close()

@@ -62,6 +62,10 @@ class OutputFile(ABC):
     def sync(self) -> None:
         """Bring what was written to the disk."""
 
+    def truncate(self, length: int) -> None:
+        """Cut the file to its first `length` bytes, on the disk too; what is written next follows them."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be cut")
+
     @abstractmethod
     def close(self) -> None:
         """Close the file."""
@@ -120,9 +124,17 @@ class FileSystem(ABC):
         A named pipe that nobody reads raises NobodyReads, at once.
         """
 
+    def open_to_continue(self, path: str) -> OutputFile:
+        """Open a file at its end, as an earlier run has left it; raise FileNotFoundError if it is not there."""
+        raise NotImplementedError(f"{type(self).__name__} cannot continue a file")
+
     @abstractmethod
     def make_directories(self, path: str) -> None:
-        """Make a directory and those above it, as far as they are missing."""
+        """Make a directory and those above it, as far as they are missing, and bring their names to the disk."""
+
+    def sync_directory(self, path: str) -> None:
+        """Bring the names in a directory to the disk: without it, a new file may not outlive a loss of power."""
+        return None
 
     @abstractmethod
     def rename(self, old: str, new: str) -> None:

@@ -102,6 +102,16 @@ class LocalOutput(OutputFile):
         if self._regular:
             os.fsync(self._descriptor)
 
+    def truncate(self, length: int) -> None:
+        """Cut the file and wait for the disk; a line that was torn there is gone with the rest."""
+        try:
+            os.ftruncate(self._descriptor, length)
+            os.lseek(self._descriptor, length, os.SEEK_SET)
+        except OSError as error:
+            raise _naming(error, self._path) from None
+        self._length, self._gone, self._torn = length, 0, False
+        self.sync()
+
     def close(self) -> None:
         """Close the descriptor, if it is owned."""
         if self._owned:
@@ -197,9 +207,27 @@ class LocalFiles(FileSystem):
                 output.close_torn_line()
         return output
 
+    def open_to_continue(self, path: str) -> OutputFile:
+        """Open for appending what is there already."""
+        try:
+            return LocalOutput(os.open(path, os.O_WRONLY | os.O_APPEND | _BINARY), path)
+        except OSError as error:
+            raise _naming(error, path) from None
+
     def make_directories(self, path: str) -> None:
-        """Make a directory and those above it."""
+        """Make a directory and those above it, then sync the one above each that is new."""
+        missing = []
+        above = os.path.abspath(path)
+        while not os.path.isdir(above) and above != os.path.dirname(above):
+            missing.append(above)
+            above = os.path.dirname(above)
         os.makedirs(path or ".", exist_ok=True)
+        for folder in reversed(missing):
+            _sync_directory(os.path.dirname(folder))
+
+    def sync_directory(self, path: str) -> None:
+        """Sync the directory, where the system can."""
+        _sync_directory(path or ".")
 
     def rename(self, old: str, new: str) -> None:
         """Rename and sync the directory, without which the new name may not outlive a loss of power."""

@@ -68,9 +68,17 @@ class RootedFiles(FileSystem):
         """Open a file at its end."""
         return self._files.open_to_append(self.inside(path), lines=lines)
 
+    def open_to_continue(self, path: str) -> OutputFile:
+        """Open a file at its end, as an earlier run has left it."""
+        return self._files.open_to_continue(self.inside(path))
+
     def make_directories(self, path: str) -> None:
         """Make a directory and those above it."""
         self._files.make_directories(self.inside(path))
+
+    def sync_directory(self, path: str) -> None:
+        """Bring the names in a directory to the disk."""
+        self._files.sync_directory(self.inside(path))
 
     def rename(self, old: str, new: str) -> None:
         """Give `old` the name `new`."""

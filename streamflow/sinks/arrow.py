@@ -63,7 +63,7 @@ class Arrow(TableSink):
         """Return the absolute path; standard output has none."""
         return None if self.label == "-" else super().file
 
-    def target(self, bounded: bool) -> Target:
+    def target(self, bounded: bool, mark: str | None) -> Target:
         """Open a new file, or standard output."""
         if self.label == "-":
             if sys.stdout is not None:

@@ -83,6 +83,8 @@ class CsvWriter(LinesWriter):
         self._pick: Callable[[Any], Any] = itemgetter(0)
         #: The fields of the next dict, of the next list: none has -1, as long as there was no such item.
         self._fields = self._width = -1
+        #: Whether the names stand at the beginning already, or something else does.
+        self._headed = not sink.header or target.file.length > 0
         if sink.columns is not None:
             self._name(tuple(sink.columns))
             self._take_header()
@@ -170,8 +172,9 @@ class CsvWriter(LinesWriter):
         self._pick = pick if len(columns) > 1 else lambda item: (pick(item),)
 
     def _take_header(self) -> None:
-        if self._sink.header and not self.target.file.length:
+        if not self._headed:
             self._take(self._columns)
+            self._headed = True
 
     def _take(self, values: Sequence[Any]) -> None:
         row = texts(values)
@@ -182,10 +185,31 @@ class CsvWriter(LinesWriter):
 
     def _shape(self) -> tuple[Any, ...]:
         """Return what the first item has decided."""
-        return self._kind, self._columns, self._pick, self._fields, self._width
+        return self._kind, self._columns, self._pick, self._fields, self._width, self._headed
 
     def _restore(self, shape: tuple[Any, ...]) -> None:
-        self._kind, self._columns, self._pick, self._fields, self._width = shape
+        self._kind, self._columns, self._pick, self._fields, self._width, self._headed = shape
+
+    async def prepare(self, epoch: int) -> dict[str, Any]:
+        """Bring everything to the disk; what the first item has decided is to hold in a later run, too."""
+        secured = await super().prepare(epoch)
+        shape = {"columns": self._columns, "fields": self._fields, "width": self._width, "headed": self._headed}
+        return {"file": secured, **shape}
+
+    async def resume(self, prepared: dict[str, Any]) -> None:
+        """Go on with the file, the header of which is written already."""
+        if self._sink.columns is not None and self._columns != tuple(prepared["columns"]):
+            raise FlowError(
+                f"Csv(columns={list(self._columns)!r}): {self.target.path} has {list(prepared['columns'])!r} since before "
+                f"the checkpoint; write to another file, or run with resume='never'"
+            )
+        self._rows.clear()
+        self._lines.clear()
+        if prepared["columns"]:
+            self._name(tuple(prepared["columns"]))
+        self._fields, self._width, self._headed = prepared["fields"], prepared["width"], prepared["headed"]
+        self._kind = dict if self._fields >= 0 else list if self._width >= 0 else None
+        await super().resume(prepared["file"])
 
     @property
     def pending(self) -> int:

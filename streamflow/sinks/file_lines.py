@@ -39,10 +39,10 @@ class FileLines(FileSink[T]):
         """Tell that its writer takes records one by one, at next to no cost."""
         return True
 
-    def target(self, bounded: bool) -> Target:
+    def target(self, bounded: bool, mark: str | None) -> Target:
         """Open a new file, or in a flow without an end the one that is there."""
         method = method_of(self.label, self.compression)
-        return Target.open(self.files, self.label, complete=bounded, method=method, lines=self.lines)
+        return Target.open(self.files, self.label, complete=bounded, method=method, lines=self.lines, mark=mark)
 
     def writer(self, target: Target, thread: FileThread) -> LinesWriter:
         """Return what writes to `target`."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from abc import abstractmethod
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, TypeVar
 
 from streamflow.files.file_system import FileSystem, NobodyReads
 from streamflow.files.local import LOCAL
-from streamflow.files.target import Target
+from streamflow.files.target import STREAMS, Target
 from streamflow.files.threads import FileThread
+from streamflow.model.checkpoint import Delivery
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Writer
 from streamflow.model.policies import ErrorPolicy
@@ -61,15 +63,26 @@ class FileSink(PolicedSink[T]):
         return self.files.same(self.label, path)
 
     @property
+    def delivery(self) -> Delivery:
+        """Tell that a file is cut to what was committed; what went into a pipe or a device cannot be taken back."""
+        with suppress(OSError):  # which `open` tells
+            if self.files.kind(self.label) in STREAMS:
+                return "at least once"
+        return "exactly once"
+
+    @property
     def label(self) -> str:
         """Return the path."""
         return os.fspath(self.path)
 
-    async def open(self, bounded: bool) -> Writer[Any]:
-        """Open the file for one run; raise an OSError that names what is wrong. A pipe is opened once it is read."""
+    async def open(self, bounded: bool, mark: str | None = None) -> Writer[Any]:
+        """Open the file for one run; raise an OSError that names what is wrong. A pipe is opened once it is read.
+
+        `mark` is what a temporary name has in it.
+        """
         thread = FileThread(self.label)
         pause = FIRST_PAUSE
-        opening = thread.submit(self.target, bounded)
+        opening = thread.submit(self.target, bounded, mark)
         try:
             while True:
                 try:
@@ -77,7 +90,7 @@ class FileSink(PolicedSink[T]):
                 except NobodyReads:
                     await asyncio.sleep(pause)  # the system tells nobody when a reader comes
                 pause = min(2 * pause, LAST_PAUSE)
-                opening = thread.submit(self.target, bounded)
+                opening = thread.submit(self.target, bounded, mark)
         except BaseException:
             await thread.close()
             if opening.done() and opening.exception() is None:
@@ -85,7 +98,7 @@ class FileSink(PolicedSink[T]):
             raise
 
     @abstractmethod
-    def target(self, bounded: bool) -> Target:
+    def target(self, bounded: bool, mark: str | None) -> Target:
         """Open what is written to, on the file's thread; `bounded` tells whether the flow ends by itself."""
 
     @abstractmethod

@@ -6,6 +6,7 @@ import asyncio
 import io
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from streamflow.files.target import Target
 from streamflow.files.threads import FileThread
@@ -32,6 +33,8 @@ class LinesWriter(InlineWriter[bytes]):
         self.target = target
         self.watched = target.temporary is None
         self._thread = thread
+        #: Whether a later run may go on with the file.
+        self._kept = False
         # Written from the start again each time and never cut, so that it keeps its memory; `tell` is its
         # length.
         self._buffer = io.BytesIO()
@@ -71,11 +74,29 @@ class LinesWriter(InlineWriter[bytes]):
         await self.settle()
         await self._written()
 
-    async def prepare(self, epoch: int) -> int:
-        """Bring everything to the disk, and return the length of the file."""
+    async def prepare(self, epoch: int) -> dict[str, Any]:
+        """Bring everything to the disk, and return which file it is and how long."""
         await self.flush()
-        await self._thread.run(self.target.file.sync)
-        return self.target.file.length
+        secured = await self._thread.run(self.target.secure)
+        self._kept = True
+        return secured
+
+    async def resume(self, prepared: dict[str, Any]) -> None:
+        """Go on with the file that the earlier run wrote, cut to what was prepared."""
+        self._buffer.seek(0)  # a new file might have begun with a header
+        self._buffer.truncate()
+        self._kept = True
+        await self._thread.run(self.target.resume, prepared)
+
+    async def suspend(self) -> None:
+        """Leave the file as it is, for `resume` to cut; one that nothing was prepared of is of no use."""
+        if not self._kept:
+            await self.abort()
+
+    async def complete(self) -> None:
+        """Bring everything to the disk and close the file, which keeps its temporary name until `finish`."""
+        await self.flush()
+        await self._thread.run(self.target.complete)
 
     async def finish(self) -> None:
         """Bring everything to the disk and give the file its final name."""
@@ -84,7 +105,7 @@ class LinesWriter(InlineWriter[bytes]):
 
     async def abort(self) -> None:
         """Remove the unfinished file; one that is written in place gets what it is still owed, if it can."""
-        if self.target.temporary is None:
+        if self.watched:
             with suppress(OSError):
                 await self.flush()
         await self._thread.run(self.target.discard)
@@ -121,7 +142,7 @@ class LinesWriter(InlineWriter[bytes]):
         return self._spare.item
 
     def _begin(self, outgoing: memoryview) -> asyncio.Future[None]:
-        self._writing = self._thread.submit(self.target.file.write, outgoing)
+        self._writing = self._thread.submit(self.target.write, outgoing)
         return self._writing
 
     async def _written(self) -> None:

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from streamflow.model.checkpoint import Delivery
 from streamflow.model.interfaces import InlineWriter, Sink
 
 
@@ -14,6 +15,11 @@ class Null(Sink[Any]):
     """Take every item and keep none: for flows that work by what their functions do, and for measuring."""
 
     guarantee = "nothing is kept"
+
+    @property
+    def delivery(self) -> Delivery:
+        """Tell that nothing is there twice, since nothing is there."""
+        return "exactly once"
 
     @property
     def inline(self) -> bool:

@@ -13,6 +13,7 @@ from streamflow.codecs.table_records import TableRecords, require_record
 from streamflow.files.gathered import Gathered
 from streamflow.files.target import Target
 from streamflow.files.threads import FileThread
+from streamflow.model.checkpoint import Delivery
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Writer
 from streamflow.sinks.file_sink import FileSink
@@ -38,7 +39,20 @@ class TableSink(FileSink[Any]):
         if self.schema is not None and not isinstance(self.schema, arrow().Schema):
             raise FlowError(f"{type(self).__name__}(schema={self.schema!r}): expected a pyarrow.Schema")
 
-    def target(self, bounded: bool) -> Target:
+    @property
+    def delivery(self) -> Delivery:
+        """Tell that no run with checkpoints writes here."""
+        return "at least once"
+
+    @property
+    def unresumable(self) -> str:
+        """Say why a table cannot be gone on with."""
+        return (
+            f"{type(self).__name__}({self.label!r}): a file of a table cannot be gone on with after a crash: write JSON "
+            f"Lines or CSV (in parts with Rolling, if they are many) and make the table of them, or leave checkpoint= out"
+        )
+
+    def target(self, bounded: bool, mark: str | None) -> Target:
         """Open a new file, which bears the final name when it is complete: a table has an end."""
         return Target.open(self.files, self.label, complete=True, lines=False)
 
