@@ -21,7 +21,7 @@ from streamflow.files.file_system import FileSystem, InputFile, OutputFile
 from streamflow.model.errors import SpillDamaged
 
 #: Bytes that are read at once.
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 
 
 class SegmentFiles:
@@ -46,6 +46,8 @@ class SegmentFiles:
         """Make the folder, for this user alone."""
         self._files.make_directories(os.path.dirname(self.folder))
         self._files.make_private_directory(self.folder)
+        if self._durable:
+            self._files.sync_directory(os.path.dirname(self.folder))
 
     def path(self, name: str) -> str:
         """Return the path of the segment `name`."""
@@ -55,6 +57,12 @@ class SegmentFiles:
 
     def append(self, name: str, token: str, number: int, data: bytes) -> None:
         """Append records to a segment, which is begun if it is not the one appended to last; all or nothing."""
+        try:
+            self._append(name, token, number, data)
+        except OSError as error:
+            raise self._naming(error, name) from error
+
+    def _append(self, name: str, token: str, number: int, data: bytes) -> None:
         if name == self._writing and self._output is not None:
             self._output.write(memoryview(data))
             return
@@ -94,7 +102,7 @@ class SegmentFiles:
         try:
             return self._records(name, start, end, most)
         except OSError as error:
-            raise OSError(error.errno, error.strerror or str(error), self.path(name)) from error
+            raise self._naming(error, name) from error
 
     def _records(self, name: str, start: Position, end: int, most: int) -> tuple[list[Record], Position]:
         self._open_to_read(name)
@@ -155,6 +163,9 @@ class SegmentFiles:
                 break
             found += buffer[:count]
         return found
+
+    def _naming(self, error: OSError, name: str) -> OSError:
+        return OSError(error.errno, f"edge {self._edge!r} spills there: {error.strerror or error}", self.path(name))
 
     def _damaged(self, offset: int, what: str) -> SpillDamaged:
         return SpillDamaged(

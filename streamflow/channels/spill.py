@@ -86,7 +86,7 @@ class Spill:
     token: str
     segment_size: int = 0
     segments: dict[int, Segment] = field(default_factory=dict)
-    head: Position = Position(0, 0, 0)
+    head: Position = field(default_factory=lambda: Position(0, 0, 0))
     #: The number of the next record that is written, and of the segment that was begun last.
     sequence: int = 0
     last: int = 0
@@ -96,8 +96,9 @@ class Spill:
     bytes: int = 0
     high_water: int = 0
     cuts: dict[int, Cut] = field(default_factory=dict)
-    #: Files of an earlier run that only older checkpoints could need.
+    #: Files of an earlier run that only checkpoints before the one it resumed from, `resumed`, could need.
     strangers: list[Segment] = field(default_factory=list)
+    resumed: int = 0
 
     def __post_init__(self) -> None:
         if not self.segment_size:
@@ -176,10 +177,13 @@ class Spill:
         segment = self.segments[min(number for number in self.segments if number > self.head.segment)]
         return segment, Position(segment.number, SEGMENT_HEADER, self.head.sequence)
 
-    def read(self, to: Position, items: int) -> None:
+    def gave(self, items: int) -> None:
+        """Take note that a record of so many items has been given on."""
+        self.items -= items
+
+    def read(self, to: Position) -> None:
         """Take note that everything before `to` has been read."""
         self.head = to
-        self.items -= items
 
     def skip(self) -> int:
         """Read nothing of what there is; return how many items that were."""
@@ -198,7 +202,7 @@ class Spill:
             for one in self.segments.values()
             if one.sealed and not one.leaving and one.last <= self.head.sequence and one.name not in needed
         ]
-        if not self.cuts:
+        if self.resumed == 0:
             found += [one for one in self.strangers if not one.leaving]
         for one in found:
             one.leaving = True
@@ -206,11 +210,13 @@ class Spill:
 
     def removed(self, segment: Segment) -> None:
         """Take note that the file of `segment` is gone."""
-        self.bytes -= segment.size
-        if segment in self.strangers:
+        if self.segments.get(segment.number) is segment:
+            del self.segments[segment.number]
+        elif segment in self.strangers:
             self.strangers.remove(segment)
         else:
-            del self.segments[segment.number]
+            return  # it could not be written, and was removed then
+        self.bytes -= segment.size
 
     def needed(self) -> set[str]:
         """Return the names of the segments that checkpoints need."""
@@ -232,6 +238,8 @@ class Spill:
     def forget(self, before: int) -> None:
         """Take note that no checkpoint before epoch `before` is kept any more."""
         self.cuts = {epoch: cut for epoch, cut in self.cuts.items() if epoch >= before}
+        if before >= self.resumed:
+            self.resumed = 0
 
     def restore(self, cut: Cut, sizes: Mapping[str, int]) -> None:
         """Begin with what `cut` holds; `sizes` are the bytes of all files in the folder, by name."""
@@ -245,6 +253,7 @@ class Spill:
             self.sequence, self.last = last.last, last.number
             self.cuts[cut.epoch] = cut
         self.items = cut.items
+        self.resumed = cut.epoch
         ours = {piece.name for piece in cut.pieces}
         self.strangers = [Segment(0, name, 0, 0, 0, size) for name, size in sizes.items() if name not in ours]
         self._grow(sum(sizes.values()))
