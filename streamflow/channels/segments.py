@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from contextlib import suppress
+from typing import NamedTuple
 
 from streamflow.channels.records import (
     RECORD_HEADER,
@@ -24,6 +25,13 @@ from streamflow.model.errors import SpillDamaged
 BLOCK = 1 << 18
 
 
+class Found(NamedTuple):
+    """Be a record that was read, and the place behind it."""
+
+    record: Record
+    after: Position
+
+
 class SegmentFiles:
     """Write, read and remove the segments of the edge `edge`, which alone uses `folder`.
 
@@ -39,8 +47,6 @@ class SegmentFiles:
         self._writing = ""
         self._input: InputFile | None = None
         self._reading = ""
-        self._block = b""
-        self._block_at = 0
 
     def open(self) -> None:
         """Make the folder, for this user alone."""
@@ -94,37 +100,39 @@ class SegmentFiles:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def read(self, name: str, start: Position, end: int, most: int) -> tuple[list[Record], Position]:
-        """Return records of a segment from `start` on, before byte `end`, and where the next one begins.
-
-        It is one at least, and several as long as they hold no more than `most` items in all, or a block.
-        """
+    def read(self, name: str, start: Position, end: int) -> list[Found]:
+        """Return records of a segment from `start` on, before byte `end`: those of a block, but one at least."""
         try:
-            return self._records(name, start, end, most)
+            return self._records(name, start, end)
         except OSError as error:
             raise self._naming(error, name) from error
 
-    def _records(self, name: str, start: Position, end: int, most: int) -> tuple[list[Record], Position]:
+    def _records(self, name: str, start: Position, end: int) -> list[Found]:
         self._open_to_read(name)
-        found: list[Record] = []
-        at, items = start, 0
-        while at.offset < end:
-            if found and not self._at_hand(at.offset, min(RECORD_HEADER, end - at.offset)):
-                break
-            size = size_of_record(self._bytes(at, RECORD_HEADER, end))
-            if found and not self._at_hand(at.offset, min(size, end - at.offset)):
-                break
-            record = self._record(at, size, end)
-            items += record.items
-            if found and items > most:
-                break
-            found.append(record)
+        block = self._fetch(start.offset, min(BLOCK, end - start.offset))
+        size = self._size(block, start.offset, end)
+        if size > len(block):
+            block = self._fetch(start.offset, size)
+        if size > len(block):
+            raise self._damaged(start.offset, f"the file ends at byte {start.offset + len(block):,}")
+        found, at, rest = list[Found](), start, memoryview(block)
+        while at.offset < end and (size := self._size(rest, at.offset, end)) <= len(rest):
+            record = self._record(rest[:size], at)
             at = Position(at.segment, at.offset + size, at.sequence + 1)
-        return found, at
+            found.append(Found(record, at))
+            rest = rest[size:]
+        return found
 
-    def _record(self, at: Position, size: int, end: int) -> Record:
+    def _size(self, found: bytes | memoryview, offset: int, end: int) -> int:
+        """Return the bytes of the record that begins with those found; that many of its header at least."""
+        size = size_of_record(found) if len(found) >= RECORD_HEADER else RECORD_HEADER
+        if offset + size > end:
+            raise self._damaged(offset, f"a record of {size:,} bytes does not end at byte {end:,} or before, as it did")
+        return size
+
+    def _record(self, found: memoryview, at: Position) -> Record:
         try:
-            return read_record(memoryview(self._bytes(at, size, end)), at.sequence)
+            return read_record(found, at.sequence)
         except Damaged as error:
             raise self._damaged(at.offset, str(error)) from None
 
@@ -137,20 +145,6 @@ class SegmentFiles:
             check_segment_header(self._fetch(0, SEGMENT_HEADER), name)
         except Damaged as error:
             raise self._damaged(0, str(error)) from None
-
-    def _bytes(self, at: Position, size: int, end: int) -> bytes:
-        """Return `size` bytes at `at`, out of the block that was read or out of the next one."""
-        if at.offset + size > end:
-            raise self._damaged(at.offset, f"a record of {size:,} bytes does not end before byte {end:,}, as it did")
-        if not self._at_hand(at.offset, size):
-            self._block, self._block_at = self._fetch(at.offset, max(size, min(BLOCK, end - at.offset))), at.offset
-        if not self._at_hand(at.offset, size):
-            raise self._damaged(at.offset, f"the file ends at byte {at.offset + len(self._block):,}")
-        begin = at.offset - self._block_at
-        return self._block[begin : begin + size]
-
-    def _at_hand(self, offset: int, size: int) -> bool:
-        return self._block_at <= offset and offset + size <= self._block_at + len(self._block)
 
     def _fetch(self, offset: int, size: int) -> bytes:
         assert self._input is not None
@@ -176,7 +170,6 @@ class SegmentFiles:
     def _finish_input(self) -> None:
         if self._input is not None:
             input, self._input, self._reading = self._input, None, ""
-            self._block = b""
             input.close()
 
     # -- removing -------------------------------------------------------------------------------------------------

@@ -167,23 +167,18 @@ class Spill:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def next(self) -> tuple[Segment, Position] | None:
-        """Return the segment that is read next, and where; None if there is nothing to be read."""
-        if self.empty:
-            return None
+    def next(self) -> tuple[Segment, Position]:
+        """Return the segment that is read next, and where; there is something to be read."""
         segment = self.segments.get(self.head.segment)
         if segment is not None and self.head.offset < segment.end:
             return segment, self.head
         segment = self.segments[min(number for number in self.segments if number > self.head.segment)]
         return segment, Position(segment.number, SEGMENT_HEADER, self.head.sequence)
 
-    def gave(self, items: int) -> None:
-        """Take note that a record of so many items has been given on."""
-        self.items -= items
-
-    def read(self, to: Position) -> None:
+    def read(self, to: Position, items: int) -> None:
         """Take note that everything before `to` has been read."""
         self.head = to
+        self.items -= items
 
     def skip(self) -> int:
         """Read nothing of what there is; return how many items that were."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from streamflow.channels.records import IDLE, ITEMS, Record, record, watermark
-from streamflow.channels.segments import SegmentFiles
-from streamflow.channels.spill import Cut, Position, Segment, Spill
+from streamflow.channels.records import IDLE, record, watermark
+from streamflow.channels.segments import Found, SegmentFiles
+from streamflow.channels.spill import Cut, Segment, Spill
 from streamflow.files.file_system import FileSystem
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import CheckpointDamaged
@@ -23,10 +23,11 @@ class SpillDisk:
     """Have records written, read and removed on a thread, one after the other; `freed` is told of each removal."""
 
     def __init__(
-        self, edge: str, files: FileSystem, folder: str, cap: int, segment_size: int, *, durable: bool
+        self, edge: str, files: FileSystem, folder: str, cap: int, *, segment_size: int = 0, durable: bool = False
     ) -> None:
         self.account = Spill(cap, secrets.token_hex(8), segment_size)
         self.folder = folder
+        self.durable = durable
         self.freed: Callable[[], None] | None = None
         self._edge = edge
         self._files = SegmentFiles(files, folder, edge, durable=durable)
@@ -44,6 +45,8 @@ class SpillDisk:
         thread, self._thread = self._thread, None
         removing = thread.submit(self._files.discard, self._kept() if keep else set())
         await thread.close()
+        if not keep:
+            self.account.bytes = 0
         if removing.done() and not removing.cancelled() and (error := removing.exception()) is not None:
             log.warning("edge %r: cannot remove everything in %s: %s", self._edge, self.folder, error)
 
@@ -52,15 +55,14 @@ class SpillDisk:
 
     # -- records --------------------------------------------------------------------------------------------------
 
-    def records(self, markers: Sequence[Marker], items: int, payload: bytes) -> tuple[bytes, int]:
-        """Return the records of watermarks and the like, then one of items; and how many they are."""
+    def records(self, markers: Iterable[Marker]) -> tuple[bytes, int]:
+        """Return those of `markers` that are written down as records, and how many they are."""
         sequence, records = self.account.sequence, list[bytes]()
         for marker in markers:
             if isinstance(marker, Watermark):
                 records.append(watermark(sequence + len(records), marker.time))
             elif isinstance(marker, Idle):
                 records.append(record(sequence + len(records), IDLE, 0, b""))
-        records.append(record(sequence + len(records), ITEMS, items, payload))
         return b"".join(records), len(records)
 
     def append(self, data: bytes) -> asyncio.Future[None]:
@@ -68,13 +70,10 @@ class SpillDisk:
         segment = self.account.place(len(data))
         return self._living.submit(self._files.append, segment.name, self.account.token, segment.number, data)
 
-    def read(self, most: int) -> asyncio.Future[tuple[list[Record], Position]] | None:
-        """Read on, `most` items or one record; None if there is nothing to be read."""
-        at = self.account.next()
-        if at is None:
-            return None
-        segment, start = at
-        return self._living.submit(self._files.read, segment.name, start, segment.end, most)
+    def read(self) -> asyncio.Future[list[Found]]:
+        """Read on; there is something."""
+        segment, start = self.account.next()
+        return self._living.submit(self._files.read, segment.name, start, segment.end)
 
     def remove_unneeded(self) -> None:
         """Remove what has been read, unless a checkpoint needs it."""

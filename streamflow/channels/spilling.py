@@ -11,24 +11,22 @@ import asyncio
 import errno
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from streamflow.channels.memory import Channel
-from streamflow.channels.records import IDLE, RECORD_HEADER, WATERMARK, Record
+from streamflow.channels.outgoing import RECORD_ITEMS, Outgoing, Piece
+from streamflow.channels.placing import Placing
+from streamflow.channels.records import IDLE, ITEMS, RECORD_HEADER, WATERMARK, Record, record
+from streamflow.channels.segments import Found
 from streamflow.channels.sizes import size_of_items
-from streamflow.channels.spill import Position
 from streamflow.channels.spill_disk import SpillDisk
 from streamflow.model.batches import Batch
-from streamflow.model.errors import NotSerialisable
 from streamflow.model.events import DiskFull, Event
-from streamflow.model.markers import Barrier, Commit, Idle, Marker, Watermark
+from streamflow.model.markers import Commit, Idle, Marker, Watermark
 from streamflow.model.statistics import EdgeStatistics
 
-#: The most items and bytes (estimated) of one record; they are decoded at a stretch, which holds the loop.
-RECORD_ITEMS = 512
-RECORD_BYTES = 1 << 18
 #: Seconds after which a sender that met a full disk tries again.
 TRY_AGAIN = 1.0
 
@@ -38,9 +36,9 @@ log = logging.getLogger("streamflow.channels")
 
 @dataclass(slots=True)
 class _Writing:
-    """Be a write under way: `batch`, behind the first `markers` of those that stand at the end."""
+    """Be a write under way: records of `items`, behind the first `markers` of those that stand at the end."""
 
-    batch: Batch
+    items: int
     size: int
     records: int
     markers: int
@@ -52,8 +50,9 @@ class _Writing:
 class SpillChannel(Channel):
     """Join two stages by a queue in memory that goes on on `disk`.
 
-    `encode` and `decode` turn items into bytes and back. Where checkpoints need what lies here (`durable`), a barrier
-    overtakes what is on the disk, which becomes this edge's part of the checkpoint, and stays until that is forgotten.
+    `encode` and `decode` turn items into bytes and back. Where checkpoints need what lies there (`disk.durable`), a
+    barrier overtakes what is on it, which becomes this edge's part of the checkpoint, and stays until that is
+    forgotten.
     """
 
     def __init__(
@@ -61,27 +60,24 @@ class SpillChannel(Channel):
         name: str,
         disk: SpillDisk,
         *,
-        encode: Callable[[list[Any]], bytes],
-        decode: Callable[[bytes], list[Any]],
+        encode: Callable[[Any], bytes],
+        decode: Callable[[bytes], Any],
         items: int,
         bytes: int,
-        durable: bool = False,
         between: tuple[str, str] = ("", ""),
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         super().__init__(name, items=items, bytes=bytes, overflow="spill", between=between)
-        self.durable = durable
         self.restored = 0
         self._encode = encode
         self._decode = decode
         self._on_event = on_event
         self._disk = disk
         self._account = disk.account
-        #: Markers that stand before a record, and those that stand behind the last one.
-        self._placed: deque[tuple[int, Marker]] = deque()
-        self._tail: deque[Marker] = deque()
+        self._markers = Placing()
         self._writing: _Writing | None = None
-        self._reading: asyncio.Future[tuple[list[Record], Position]] | None = None
+        self._reading: asyncio.Future[list[Found]] | None = None
+        self._fetched: deque[Found] = deque()
         self._trouble: BaseException | None = None
         self._disk_full = False
         disk.freed = self._wake_sender
@@ -100,8 +96,8 @@ class SpillChannel(Channel):
         if self.closed:
             return
         self.abandoned += self._account.skip()
-        self._tail.clear()
-        self._placed.clear()
+        self._markers.clear()
+        self._fetched.clear()
         super().close()
         self._disk.remove_unneeded()
 
@@ -130,77 +126,60 @@ class SpillChannel(Channel):
         if self.closed:
             return
         if self._all_in_memory or isinstance(marker, Commit):
-            self._enqueue(marker)
+            self._enqueue([marker])
         else:
-            self._tail.append(marker)
+            self._markers.add([marker])
             self._overtake()
 
     async def _send_waiting(self, batch: Batch) -> None:
-        waiting = deque([batch])
-        encoded: tuple[Batch, bytes] | None = None
+        outgoing = Outgoing(batch, self._encode, self.name)
         try:
-            while waiting and not self.closed:
-                piece = waiting[0]
-                if self._all_in_memory and self._put_if_room(piece):
-                    waiting.popleft()
-                    continue
-                cut = self._cut(piece)
-                if not cut:
-                    if encoded is None or encoded[0] is not piece:
-                        encoded = piece, self._encoded(piece.items)
-                    if not self._account.could_fit(RECORD_HEADER + len(encoded[1])):
-                        cut = len(piece.items) // 2  # a single one waits until it can pass through memory alone
-                    elif self._begin_to_write(*encoded):
-                        waiting.popleft()
-                        if not await self._written():
-                            waiting.appendleft(piece)
-                            await self._wait_for_space()
-                        continue
-                if cut:
-                    waiting[0] = Batch(piece.items[cut:], piece.origin)
-                    waiting.appendleft(Batch(piece.items[:cut], piece.origin))
+            while outgoing and not self.closed:
+                if not self._all_in_memory:
+                    await self._spill(outgoing)
+                elif self._put_if_room(outgoing.first):
+                    outgoing.passed()
+                elif cut := self._cut(outgoing.first):
+                    outgoing.cut(cut)
                 else:
-                    await self._wait_for_room()
+                    await self._spill(outgoing)
         finally:
-            for piece in waiting:
-                self._lose(piece)
+            self._lose(outgoing.left())
 
-    def _cut(self, batch: Batch) -> int:
-        """Return after how many items to cut a batch: into what passes through memory, or into records."""
-        if self._all_in_memory and not self._items:
-            return super()._cut(batch)
-        each = max(1, size_of_items(batch.items) // len(batch.items))
-        most = max(1, min(RECORD_ITEMS, RECORD_BYTES // each, self.max_items // 2, self.max_bytes // (2 * each)))
-        return most if len(batch.items) > most else 0
-
-    def _encoded(self, items: list[Any]) -> bytes:
-        try:
-            return self._encode(items)
-        except Exception:
-            for item in items:
-                self._refuse(item)
-            raise
-
-    def _refuse(self, item: Any) -> None:
-        try:
-            self._encode([item])
-        except Exception as error:
-            raise NotSerialisable(
-                f"edge {self.name!r} spills to the disk, and an item of type {type(item).__name__} cannot be written "
-                f"down: {error}; hand on plain data, or choose another overflow"
-            ) from error
+    async def _spill(self, outgoing: Outgoing) -> None:
+        """Write as much as there is room for; if that is nothing, wait for room."""
+        most = min(self.max_bytes, self._account.segment_size) // 2
+        pieces = outgoing.encoded(self.max_items // 2, most)
+        count = self._begin_to_write(pieces)
+        if count:
+            taken = outgoing.take(count)
+            if not await self._written():
+                outgoing.give_back(taken)
+                await self._wait_for_space()
+        elif len(pieces[0].batch.items) > 1 and not self._account.could_fit(RECORD_HEADER + len(pieces[0].payload)):
+            outgoing.cut(len(pieces[0].batch.items) // 2)
+        else:
+            await self._wait_for_room()  # one item larger than the disk may hold passes when all is empty
 
     # -- to the disk ----------------------------------------------------------------------------------------------
 
-    def _begin_to_write(self, batch: Batch, payload: bytes) -> bool:
-        """Have a batch written, behind the markers that came before it; tell whether there is room for it."""
-        data, records = self._disk.records(self._tail, len(batch.items), payload)
-        if not self._account.fits(len(data)):
-            return False
-        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._writing = _Writing(batch, len(data), records, len(self._tail), settled)
-        self._disk.append(data).add_done_callback(self._settle_write)
-        return True
+    def _begin_to_write(self, pieces: Collection[Piece]) -> int:
+        """Have pieces written, behind the markers that came before them; return how many there is room for."""
+        data, records = self._disk.records(self._markers.end)
+        count = items = 0
+        for piece in pieces:
+            more = record(self._account.sequence + records, ITEMS, len(piece.batch.items), piece.payload)
+            if not self._account.fits(len(data) + len(more)):
+                break
+            data += more
+            records += 1
+            count += 1
+            items += len(piece.batch.items)
+        if count:
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._writing = _Writing(items, len(data), records, len(self._markers.end), settled)
+            self._disk.append(data).add_done_callback(self._settle_write)
+        return count
 
     async def _written(self) -> bool:
         """Wait for the write under way; tell whether it went well, or the disk is full. Any other error is raised."""
@@ -210,7 +189,7 @@ class SpillChannel(Channel):
             await asyncio.wait([writing.settled])
         except asyncio.CancelledError:
             if writing.error is not None:
-                self._lose(writing.batch)
+                self._lose(writing.items)
             writing.awaited = False  # what becomes of it is counted when it is known
             raise
         if writing.error is None:
@@ -218,7 +197,7 @@ class SpillChannel(Channel):
             return True
         if isinstance(writing.error, OSError) and writing.error.errno in _FULL:
             return False
-        self._lose(writing.batch)
+        self._lose(writing.items)
         raise writing.error
 
     def _settle_write(self, future: asyncio.Future[None]) -> None:
@@ -228,31 +207,21 @@ class SpillChannel(Channel):
         if writing.error is not None:
             self._account.failed()
             if not writing.awaited:
-                self._lose(writing.batch)
+                self._lose(writing.items)
         else:
-            self._settle_markers(writing.markers)
-            self._account.wrote(writing.size, writing.records, len(writing.batch.items))
-            self.sent += len(writing.batch.items)
+            self._markers.wrote(writing.markers, self._account.sequence)
+            self._account.wrote(writing.size, writing.records, writing.items)
+            self.sent += writing.items
             if self.closed:
                 self.abandoned += self._account.skip()
         writing.settled.set_result(None)
         self._overtake()
         self._pump()
 
-    def _settle_markers(self, count: int) -> None:
-        """Take those markers from the end that are on the disk now, and give the others their place there."""
-        sequence = self._account.sequence
-        for _ in range(min(count, len(self._tail))):  # a closed edge has none left
-            marker = self._tail.popleft()
-            if isinstance(marker, (Watermark, Idle)):
-                sequence += 1
-            else:
-                self._placed.append((sequence, marker))
-
-    def _lose(self, batch: Batch) -> None:
+    def _lose(self, items: int) -> None:
         """Count what was sent and got no place."""
-        self.sent += len(batch.items)
-        self.abandoned += len(batch.items)
+        self.sent += items
+        self.abandoned += items
 
     async def _wait_for_space(self) -> None:
         """Wait until the disk may have space again, or something was taken."""
@@ -286,80 +255,81 @@ class SpillChannel(Channel):
 
     def _pump(self) -> None:
         """Bring from the disk what there is room for in memory, and remove what has been read."""
-        if self.closed or self._trouble is not None or self._reading is not None:
+        if self.closed or self._trouble is not None:
             return
-        self._bring_markers(self._account.head.sequence)
+        try:
+            self._bring_some()
+        except Exception as trouble:
+            self._fail(trouble)
+            return
         if not self._account.empty:
-            if self._items * 2 <= self.max_items and self._bytes * 2 <= self.max_bytes:
-                self._reading = self._disk.read(min(self.max_items - self._items, RECORD_ITEMS))
-                assert self._reading is not None
+            if not self._fetched and self._reading is None:
+                self._reading = self._disk.read()
                 self._reading.add_done_callback(self._settle_read)
         elif self._writing is None:
-            while self._tail:
-                self._enqueue(self._tail.popleft())
+            self._enqueue(self._markers.take_end())
             self._account.seal()
             self._wake_sender()
         self._disk.remove_unneeded()
 
-    def _settle_read(self, future: asyncio.Future[tuple[list[Record], Position]]) -> None:
+    def _settle_read(self, future: asyncio.Future[list[Found]]) -> None:
         self._reading = None
         error = future.exception()
         if self.closed:
             return
-        try:
-            if error is not None:
-                raise error
-            records, to = future.result()
-            for one in records:
-                self._bring(one)
-            self._account.read(to)
-        except Exception as trouble:
-            self._trouble = trouble
-            self._arrived()
-        self._pump()
+        if error is not None:
+            self._fail(error)
+        else:
+            self._fetched.extend(future.result())
+            self._pump()
+
+    def _fail(self, trouble: BaseException) -> None:
+        """Have whoever receives raise `trouble`, behind what is in memory."""
+        self._trouble = trouble
+        self._arrived()
+
+    def _bring_some(self) -> None:
+        """Decode what was read, as far as memory is half empty, and a little at a time: it holds the loop."""
+        self._enqueue(self._markers.before(self._account.head.sequence))
+        brought = 0
+        while self._fetched and brought < RECORD_ITEMS:
+            if self._items * 2 > self.max_items or self._bytes * 2 > self.max_bytes:
+                return
+            one, after = self._fetched[0]
+            self._bring(one)
+            self._fetched.popleft()
+            self._account.read(after, one.items)
+            self._enqueue(self._markers.before(self._account.head.sequence))
+            brought += one.items
 
     def _bring(self, one: Record) -> None:
-        self._bring_markers(one.sequence)
         if one.kind == WATERMARK:
-            self._enqueue(Watermark(one.time))
+            self._enqueue([Watermark(one.time)])
         elif one.kind == IDLE:
-            self._enqueue(Idle())
+            self._enqueue([Idle()])
         else:
             items = self._decode(one.payload)
             size = size_of_items(items)
-            self._account.gave(len(items))
             self._items += len(items)
             self._bytes += size
             self.high_water = max(self.high_water, self._items)
             self._queue.append((Batch(items), size))
             self._arrived()
 
-    def _bring_markers(self, sequence: int) -> None:
-        """Put the markers in the queue that stand before record `sequence`."""
-        while self._placed and self._placed[0][0] <= sequence:
-            self._enqueue(self._placed.popleft()[1])
-
-    def _enqueue(self, marker: Marker) -> None:
-        self._queue.append(marker)
-        self._arrived()
+    def _enqueue(self, markers: Iterable[Marker]) -> None:
+        for marker in markers:
+            self._queue.append(marker)
+            self._arrived()
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def _overtake(self) -> None:
         """Let barriers past what is on the disk, which is theirs from now on."""
-        if not self.durable or self._writing is not None:
+        if not self._disk.durable or self._writing is not None:
             return
-        before: list[Marker] = []
-        kept: deque[Marker] = deque()
-        for marker in self._tail:
-            if isinstance(marker, Barrier):
-                self._account.cut(marker.epoch, before)
-                self._enqueue(marker)
-                continue
-            kept.append(marker)
-            if isinstance(marker, (Watermark, Idle)):
-                before.append(marker)
-        self._tail = kept
+        for barrier, before in self._markers.take_barriers():
+            self._account.cut(barrier.epoch, before)
+            self._enqueue([barrier])
 
     async def snapshot(self, epoch: int) -> dict[str, Any] | None:
         """Bring to the disk what barrier `epoch` overtook; return where it is, as plain values, None if it was nothing.
@@ -379,7 +349,7 @@ class SpillChannel(Channel):
         """
         cut = await self._disk.restore(snapshot, epoch)
         self.restored = cut.items
-        self._tail.extend(cut.markers)
+        self._markers.add(cut.markers)
         self._pump()
 
     def forget(self, before: int) -> None:

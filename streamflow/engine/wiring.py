@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
 from streamflow.channels.memory import Channel
+from streamflow.channels.spill_disk import SpillDisk
+from streamflow.channels.spilling import SpillChannel
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
 from streamflow.engine.outlet import Outlet, RoutingOutlet
-from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.run_clock import RunClock
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.stages.concurrent import ConcurrentStage
@@ -31,6 +36,7 @@ from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Apply
+from streamflow.state.encoding import decode, encode
 
 _TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": DebounceStage, "timeout": TimeoutStage}
 
@@ -63,6 +69,10 @@ class Wiring:
             watched = stage.writer is not None and stage.writer.watched
             stage.eager_flush = watched or not self.plan.bounded_at(stage.planned.index)
         self._connect()
+        for channel in self.channels:
+            if isinstance(channel, SpillChannel):
+                self.ends.edges.append(channel)
+                await channel.open()
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
@@ -160,15 +170,27 @@ class Wiring:
         if edge.output is not None and not edge.letters:
             name += f" [{edge.output}]"
         taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
-        channel = Channel(
-            f"{name} #{taken + 1}" if taken else name,
-            items=edge.items,
-            bytes=edge.bytes,
-            overflow=edge.overflow,
-            between=between,
-        )
+        name = f"{name} #{taken + 1}" if taken else name
+        if edge.spilling is not None:
+            channel = self._spilling(name, edge, edge.spilling, between)
+        else:
+            channel = Channel(name, items=edge.items, bytes=edge.bytes, overflow=edge.overflow, between=between)
         self.channels.append(channel)
         return channel
+
+    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> Channel:
+        parent = spilling.path if spilling.path is not None else tempfile.gettempdir()
+        folder = os.path.join(parent, f"streamflow-spill-{secrets.token_hex(8)}")
+        return SpillChannel(
+            name,
+            SpillDisk(name, spilling.files, folder, spilling.bytes),
+            encode=encode,
+            decode=decode,
+            items=edge.items,
+            bytes=edge.bytes,
+            between=between,
+            on_event=self.listener.source_tells,
+        )
 
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
         if not planned.fused or not isinstance(planned.fused[-1], Route):
