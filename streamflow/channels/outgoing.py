@@ -58,14 +58,17 @@ class Outgoing:
     def encoded(self, most_items: int, most_bytes: int) -> deque[Piece]:
         """Encode about as much as is written at once, in records within these bounds; return it in its order."""
         size = sum(len(piece.payload) for piece in self._encoded)
-        while self._rest and size < min(RECORD_BYTES, most_bytes):
-            batch = self._rest.popleft()
-            after = _bound(batch, most_items, most_bytes)
-            if after < len(batch.items):
-                self._rest.appendleft(Batch(batch.items[after:], batch.origin))
-                batch = Batch(batch.items[:after], batch.origin)
-            self._encoded.append(Piece(batch, self._encode_items(batch.items)))
-            size += len(self._encoded[-1].payload)
+        enough = min(RECORD_BYTES, most_bytes)
+        while self._rest and size < enough:
+            items, origin = self._rest.popleft()
+            each, at = _bound(items, most_items, most_bytes), 0
+            while at < len(items) and size < enough:
+                batch = Batch(items[at : at + each], origin)
+                self._encoded.append(Piece(batch, self._encode_items(batch.items)))
+                size += len(self._encoded[-1].payload)
+                at += each
+            if at < len(items):
+                self._rest.appendleft(Batch(items[at:], origin))
         return self._encoded
 
     def take(self, count: int) -> list[Piece]:
@@ -98,7 +101,7 @@ class Outgoing:
             ) from error
 
 
-def _bound(batch: Batch, most_items: int, most_bytes: int) -> int:
-    """Return how many items of a batch make one record."""
-    each = max(1, size_of_items(batch.items) // len(batch.items))
+def _bound(items: list[Any], most_items: int, most_bytes: int) -> int:
+    """Return how many of `items` make one record."""
+    each = max(1, size_of_items(items) // len(items))
     return max(1, min(RECORD_ITEMS, most_items, min(RECORD_BYTES, most_bytes) // each))

@@ -10,6 +10,8 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
+from streamflow.model.markers import Idle, Marker, Watermark
+
 _MAGIC = b"sfspill\x01"
 _CHECKSUM = Struct("<I")
 _HEADER = Struct("<8s16sQ")  # magic, token, number
@@ -19,7 +21,7 @@ _TIME = Struct("<d")
 SEGMENT_HEADER = _CHECKSUM.size + _HEADER.size
 RECORD_HEADER = _CHECKSUM.size + _REST.size
 #: What a record holds.
-ITEMS, WATERMARK, IDLE = 0, 1, 2
+_ITEMS, _WATERMARK, _IDLE = 0, 1, 2
 
 
 class Damaged(Exception):
@@ -35,9 +37,11 @@ class Record(NamedTuple):
     payload: bytes
 
     @property
-    def time(self) -> float:
-        """Return the time of a watermark."""
-        return float(_TIME.unpack(self.payload)[0])
+    def marker(self) -> Marker | None:
+        """Return the marker that was written, None where it is items."""
+        if self.kind == _WATERMARK:
+            return Watermark(*_TIME.unpack(self.payload))
+        return Idle() if self.kind == _IDLE else None
 
 
 def segment_header(token: str, number: int) -> bytes:
@@ -52,14 +56,16 @@ def check_segment_header(found: bytes, name: str) -> None:
         raise Damaged("it does not begin as this segment does")
 
 
-def record(sequence: int, kind: int, items: int, payload: bytes) -> bytes:
-    """Return the bytes of a record."""
-    return _checked(_REST.pack(len(payload), items, kind, sequence), payload)
+def items_record(sequence: int, items: int, payload: bytes) -> bytes:
+    """Return the bytes of record `sequence`, which holds so many items, encoded."""
+    return _record(sequence, _ITEMS, items, payload)
 
 
-def watermark(sequence: int, time: float) -> bytes:
-    """Return the bytes of a record that holds a watermark."""
-    return record(sequence, WATERMARK, 0, _TIME.pack(time))
+def marker_record(sequence: int, marker: Watermark | Idle) -> bytes:
+    """Return the bytes of record `sequence`, which holds a marker."""
+    if isinstance(marker, Watermark):
+        return _record(sequence, _WATERMARK, 0, _TIME.pack(marker.time))
+    return _record(sequence, _IDLE, 0, b"")
 
 
 def size_of_record(header: bytes | memoryview) -> int:
@@ -77,6 +83,10 @@ def read_record(found: memoryview, sequence: int) -> Record:
     if number != sequence:
         raise Damaged(f"record {number:,} is there, where record {sequence:,} was written")
     return Record(number, kind, items, bytes(found[RECORD_HEADER:]))
+
+
+def _record(sequence: int, kind: int, items: int, payload: bytes) -> bytes:
+    return _checked(_REST.pack(len(payload), items, kind, sequence), payload)
 
 
 def _checked(*parts: bytes) -> bytes:

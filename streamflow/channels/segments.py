@@ -187,11 +187,11 @@ class SegmentFiles:
             self._finish_input()
         self._files.remove(self.path(name))
 
-    def discard(self, keep: Collection[str]) -> None:
-        """Close everything and remove all segments but those in `keep`, and the folder if it is empty then."""
-        for name in set(self._files.names(self.folder)).difference(keep):
+    def discard(self, names: Collection[str] | None) -> None:
+        """Close everything and remove the segments `names` (None: whatever is there), and the folder if it is empty."""
+        for name in names if names is not None else self._files.names(self.folder):
             self.remove(name)
         self._finish_input()
         self._finish_output()
-        if not keep:
+        if not self._files.names(self.folder):
             self._files.remove_directory(self.folder)

@@ -213,6 +213,11 @@ class Spill:
             return  # it could not be written, and was removed then
         self.bytes -= segment.size
 
+    def unneeded(self) -> set[str]:
+        """Return the names of all files that no checkpoint can need."""
+        strangers = set[str]() if self.resumed else {one.name for one in self.strangers}
+        return strangers | {one.name for one in self.segments.values()} - self.needed()
+
     def needed(self) -> set[str]:
         """Return the names of the segments that checkpoints need."""
         return {piece.name for cut in self.cuts.values() for piece in cut.pieces}

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from streamflow.channels.records import IDLE, record, watermark
+from streamflow.channels.outgoing import Piece
+from streamflow.channels.records import items_record, marker_record
 from streamflow.channels.segments import Found, SegmentFiles
 from streamflow.channels.spill import Cut, Segment, Spill
 from streamflow.files.file_system import FileSystem
@@ -17,6 +18,16 @@ from streamflow.model.errors import CheckpointDamaged
 from streamflow.model.markers import Idle, Marker, Watermark
 
 log = logging.getLogger("streamflow.channels")
+
+
+class Appended(NamedTuple):
+    """Be a write under way: of the first `pieces` there were, with `items`, in so many records and bytes."""
+
+    pieces: int
+    items: int
+    records: int
+    size: int
+    done: asyncio.Future[None]
 
 
 class SpillDisk:
@@ -39,36 +50,41 @@ class SpillDisk:
         await self._thread.run(self._files.open)
 
     async def release(self, *, keep: bool) -> None:
-        """End the thread and remove the files: all of them, or (`keep`) those that no checkpoint needs."""
+        """End the thread and remove the files: all of them, or (`keep`) those of which it is known that none is needed."""
         if self._thread is None:
             return
         thread, self._thread = self._thread, None
-        removing = thread.submit(self._files.discard, self._kept() if keep else set())
+        removing = thread.submit(self._files.discard, self.account.unneeded() if keep else None)
         await thread.close()
         if not keep:
             self.account.bytes = 0
         if removing.done() and not removing.cancelled() and (error := removing.exception()) is not None:
             log.warning("edge %r: cannot remove everything in %s: %s", self._edge, self.folder, error)
 
-    def _kept(self) -> set[str]:
-        return self.account.needed() | {one.name for one in self.account.strangers if not one.leaving}
-
     # -- records --------------------------------------------------------------------------------------------------
 
-    def records(self, markers: Iterable[Marker]) -> tuple[bytes, int]:
-        """Return those of `markers` that are written down as records, and how many they are."""
-        sequence, records = self.account.sequence, list[bytes]()
+    def append(self, markers: Iterable[Marker], pieces: Iterable[Piece]) -> Appended | None:
+        """Write those of `markers` that are written down, then as many pieces as there is room for; None for none."""
+        records = list[bytes]()
         for marker in markers:
-            if isinstance(marker, Watermark):
-                records.append(watermark(sequence + len(records), marker.time))
-            elif isinstance(marker, Idle):
-                records.append(record(sequence + len(records), IDLE, 0, b""))
-        return b"".join(records), len(records)
-
-    def append(self, data: bytes) -> asyncio.Future[None]:
-        """Write records, for which there is room."""
-        segment = self.account.place(len(data))
-        return self._living.submit(self._files.append, segment.name, self.account.token, segment.number, data)
+            if isinstance(marker, (Watermark, Idle)):
+                records.append(marker_record(self.account.sequence + len(records), marker))
+        size, items, count = sum(map(len, records)), 0, 0
+        for piece in pieces:
+            number = self.account.sequence + len(records)
+            one = items_record(number, len(piece.batch.items), piece.payload)
+            if not self.account.fits(size + len(one)):
+                break
+            records.append(one)
+            size += len(one)
+            items += len(piece.batch.items)
+            count += 1
+        if not count:
+            return None
+        segment = self.account.place(size)
+        data = b"".join(records)
+        done = self._living.submit(self._files.append, segment.name, self.account.token, segment.number, data)
+        return Appended(count, items, len(records), size, done)
 
     def read(self) -> asyncio.Future[list[Found]]:
         """Read on; there is something."""

@@ -11,20 +11,20 @@ import asyncio
 import errno
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from streamflow.channels.memory import Channel
-from streamflow.channels.outgoing import RECORD_ITEMS, Outgoing, Piece
+from streamflow.channels.outgoing import RECORD_ITEMS, Outgoing
 from streamflow.channels.placing import Placing
-from streamflow.channels.records import IDLE, ITEMS, RECORD_HEADER, WATERMARK, Record, record
+from streamflow.channels.records import RECORD_HEADER, Record
 from streamflow.channels.segments import Found
 from streamflow.channels.sizes import size_of_items
-from streamflow.channels.spill_disk import SpillDisk
+from streamflow.channels.spill_disk import Appended, SpillDisk
 from streamflow.model.batches import Batch
 from streamflow.model.events import DiskFull, Event
-from streamflow.model.markers import Commit, Idle, Marker, Watermark
+from streamflow.model.markers import Commit, Marker
 from streamflow.model.statistics import EdgeStatistics
 
 #: Seconds after which a sender that met a full disk tries again.
@@ -36,11 +36,9 @@ log = logging.getLogger("streamflow.channels")
 
 @dataclass(slots=True)
 class _Writing:
-    """Be a write under way: records of `items`, behind the first `markers` of those that stand at the end."""
+    """Be a write under way, behind the first `markers` of those at the end, and who waits for it."""
 
-    items: int
-    size: int
-    records: int
+    appended: Appended
     markers: int
     settled: asyncio.Future[None]
     awaited: bool = True
@@ -87,7 +85,7 @@ class SpillChannel(Channel):
         await self._disk.open()
 
     async def release(self, *, keep: bool = False) -> None:
-        """Close, and remove the files: all of them, or (`keep`) those that no checkpoint needs."""
+        """Close, and remove the files: all of them, or (`keep`) those that no checkpoint can need."""
         self.close()
         await self._disk.release(keep=keep)
 
@@ -150,9 +148,11 @@ class SpillChannel(Channel):
         """Write as much as there is room for; if that is nothing, wait for room."""
         most = min(self.max_bytes, self._account.segment_size) // 2
         pieces = outgoing.encoded(self.max_items // 2, most)
-        count = self._begin_to_write(pieces)
-        if count:
-            taken = outgoing.take(count)
+        appended = self._disk.append(self._markers.end, pieces)
+        if appended is not None:
+            taken = outgoing.take(appended.pieces)
+            self._writing = _Writing(appended, len(self._markers.end), asyncio.get_running_loop().create_future())
+            appended.done.add_done_callback(self._settle_write)
             if not await self._written():
                 outgoing.give_back(taken)
                 await self._wait_for_space()
@@ -163,24 +163,6 @@ class SpillChannel(Channel):
 
     # -- to the disk ----------------------------------------------------------------------------------------------
 
-    def _begin_to_write(self, pieces: Collection[Piece]) -> int:
-        """Have pieces written, behind the markers that came before them; return how many there is room for."""
-        data, records = self._disk.records(self._markers.end)
-        count = items = 0
-        for piece in pieces:
-            more = record(self._account.sequence + records, ITEMS, len(piece.batch.items), piece.payload)
-            if not self._account.fits(len(data) + len(more)):
-                break
-            data += more
-            records += 1
-            count += 1
-            items += len(piece.batch.items)
-        if count:
-            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._writing = _Writing(items, len(data), records, len(self._markers.end), settled)
-            self._disk.append(data).add_done_callback(self._settle_write)
-        return count
-
     async def _written(self) -> bool:
         """Wait for the write under way; tell whether it went well, or the disk is full. Any other error is raised."""
         writing = self._writing
@@ -189,7 +171,7 @@ class SpillChannel(Channel):
             await asyncio.wait([writing.settled])
         except asyncio.CancelledError:
             if writing.error is not None:
-                self._lose(writing.items)
+                self._lose(writing.appended.items)
             writing.awaited = False  # what becomes of it is counted when it is known
             raise
         if writing.error is None:
@@ -197,7 +179,7 @@ class SpillChannel(Channel):
             return True
         if isinstance(writing.error, OSError) and writing.error.errno in _FULL:
             return False
-        self._lose(writing.items)
+        self._lose(writing.appended.items)
         raise writing.error
 
     def _settle_write(self, future: asyncio.Future[None]) -> None:
@@ -207,11 +189,11 @@ class SpillChannel(Channel):
         if writing.error is not None:
             self._account.failed()
             if not writing.awaited:
-                self._lose(writing.items)
+                self._lose(writing.appended.items)
         else:
             self._markers.wrote(writing.markers, self._account.sequence)
-            self._account.wrote(writing.size, writing.records, writing.items)
-            self.sent += writing.items
+            self._account.wrote(writing.appended.size, writing.appended.records, writing.appended.items)
+            self.sent += writing.appended.items
             if self.closed:
                 self.abandoned += self._account.skip()
         writing.settled.set_result(None)
@@ -249,6 +231,7 @@ class SpillChannel(Channel):
         head = super().take_nowait()
         if not self._all_in_memory:
             self._pump()
+            head = head if head is not None else super().take_nowait()
         if head is None and self._trouble is not None:
             raise self._trouble
         return head
@@ -303,18 +286,16 @@ class SpillChannel(Channel):
             brought += one.items
 
     def _bring(self, one: Record) -> None:
-        if one.kind == WATERMARK:
-            self._enqueue([Watermark(one.time)])
-        elif one.kind == IDLE:
-            self._enqueue([Idle()])
-        else:
-            items = self._decode(one.payload)
-            size = size_of_items(items)
-            self._items += len(items)
-            self._bytes += size
-            self.high_water = max(self.high_water, self._items)
-            self._queue.append((Batch(items), size))
-            self._arrived()
+        if one.marker is not None:
+            self._enqueue([one.marker])
+            return
+        items = self._decode(one.payload)
+        size = size_of_items(items)
+        self._items += len(items)
+        self._bytes += size
+        self.high_water = max(self.high_water, self._items)
+        self._queue.append((Batch(items), size))
+        self._arrived()
 
     def _enqueue(self, markers: Iterable[Marker]) -> None:
         for marker in markers:
@@ -345,10 +326,12 @@ class SpillChannel(Channel):
     async def restore(self, snapshot: Mapping[str, Any] | None, epoch: int) -> None:
         """Begin with what `snapshot(epoch)` returned in an earlier run; the edge is open, and nothing was sent yet.
 
-        Other files in the folder stay until no checkpoint before `epoch` is kept, which could need them.
+        Other files in the folder stay until no checkpoint before `epoch` is kept, which could need them; a run that
+        begins afresh says so by `restore(None, 0)`, and they go.
         """
         cut = await self._disk.restore(snapshot, epoch)
         self.restored = cut.items
+        self._disk.remove_unneeded()
         self._markers.add(cut.markers)
         self._pump()
 
