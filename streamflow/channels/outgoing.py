@@ -25,7 +25,7 @@ class Piece(NamedTuple):
 class Outgoing:
     """Cut a batch of the edge `edge` as needed: what is first goes first, in memory as it is or encoded to the disk."""
 
-    def __init__(self, batch: Batch, encode: Callable[[Any], bytes], edge: str) -> None:
+    def __init__(self, batch: Batch, encode: Callable[[list[Any]], bytes], edge: str) -> None:
         self._edge = edge
         self._encode = encode
         self._encoded: deque[Piece] = deque()
@@ -93,7 +93,7 @@ class Outgoing:
 
     def _refuse(self, item: Any) -> None:
         try:
-            self._encode(item)
+            self._encode([item])
         except Exception as error:
             raise NotSerialisable(
                 f"edge {self._edge!r} spills to the disk, and an item ({type(item).__name__}) cannot be written down: "

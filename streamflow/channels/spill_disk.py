@@ -50,7 +50,7 @@ class SpillDisk:
         await self._thread.run(self._files.open)
 
     async def release(self, *, keep: bool) -> None:
-        """End the thread and remove the files: all of them, or (`keep`) those of which it is known that none is needed."""
+        """End the thread and remove the files: all of them, or (`keep`) those that surely nobody needs."""
         if self._thread is None:
             return
         thread, self._thread = self._thread, None

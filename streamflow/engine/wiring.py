@@ -31,6 +31,7 @@ from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.interfaces import Executor, InlineWriter, Pool
+from streamflow.model.positions import Where, resolved
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Route
@@ -184,7 +185,7 @@ class Wiring:
         return SpillChannel(
             name,
             SpillDisk(name, spilling.files, folder, spilling.bytes),
-            encode=encode,
+            encode=_encode_located if self.plan.tracked and not edge.letters else encode,
             decode=decode,
             items=edge.items,
             bytes=edge.bytes,
@@ -221,6 +222,11 @@ class Wiring:
             ]
             for port, here in enumerate(behind)
         ]
+
+
+def _encode_located(pairs: list[tuple[Any, Where]]) -> bytes:
+    """Encode items with their positions, which are worked out now: what they would be worked out from is in memory."""
+    return encode([(item, resolved(where)) for item, where in pairs])
 
 
 def awaits(operator: FlatMap) -> bool:
