@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from streamflow.model.version import __version__
+
 if TYPE_CHECKING:
     from streamflow import sinks, sources, testing
     from streamflow.engine.current import position
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from streamflow.executors.joblib import joblib
     from streamflow.executors.processes import processes
     from streamflow.executors.threads import threads
-    from streamflow.flows.flow import Flow, flow
+    from streamflow.flows.flow import Flow, KeyedFlow, flow
     from streamflow.flows.joins import concat, merge, zip
     from streamflow.flows.resolve import dead_letter
     from streamflow.flows.runnable import Runnable, together
@@ -45,8 +47,9 @@ if TYPE_CHECKING:
     from streamflow.model.failures import DeadLetter
     from streamflow.model.policies import Retry
     from streamflow.model.positions import Position
-
-__version__ = "0.1.0"
+    from streamflow.model.windows import EarlyResult, Keyed, UpdatedResult, WindowResult
+    from streamflow.operators import aggregations as agg
+    from streamflow.operators.window_specs import global_window, session, sliding, tumbling
 
 _HOMES = {
     "flow": "flows.flow",
@@ -54,6 +57,15 @@ _HOMES = {
     "zip": "flows.joins",
     "concat": "flows.joins",
     "Flow": "flows.flow",
+    "KeyedFlow": "flows.flow",
+    "tumbling": "operators.window_specs",
+    "sliding": "operators.window_specs",
+    "session": "operators.window_specs",
+    "global_window": "operators.window_specs",
+    "Keyed": "model.windows",
+    "WindowResult": "model.windows",
+    "EarlyResult": "model.windows",
+    "UpdatedResult": "model.windows",
     "together": "flows.runnable",
     "Runnable": "flows.runnable",
     "inbox": "flows.starts",
@@ -88,13 +100,14 @@ _HOMES = {
     "CheckpointMismatch": "model.errors",
     "WorkerDied": "model.errors",
 }
-_ROOMS = ("sources", "sinks", "testing")
+_MODULES = {"sources": "sources", "sinks": "sinks", "testing": "testing", "agg": "operators.aggregations"}
 
 __all__ = [
     "BufferOverflow",
     "CheckpointDamaged",
     "CheckpointMismatch",
     "DeadLetter",
+    "EarlyResult",
     "Flow",
     "FlowDeadlock",
     "FlowError",
@@ -103,6 +116,8 @@ __all__ = [
     "InboxFull",
     "ItemCancelled",
     "ItemTimeout",
+    "Keyed",
+    "KeyedFlow",
     "NoForm",
     "NoResult",
     "NotSerialisable",
@@ -116,29 +131,36 @@ __all__ = [
     "Runnable",
     "StreamflowError",
     "TooManyFailures",
+    "UpdatedResult",
+    "WindowResult",
     "WorkerDied",
     "__version__",
+    "agg",
     "concat",
     "dead_letter",
     "flow",
+    "global_window",
     "inbox",
     "joblib",
     "merge",
     "position",
     "processes",
+    "session",
     "sinks",
+    "sliding",
     "sources",
     "testing",
     "threads",
     "ticks",
     "together",
+    "tumbling",
     "zip",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"{__name__}.{name}")
+    if name in _MODULES:
+        return import_module(f"{__name__}.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

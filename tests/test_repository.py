@@ -9,8 +9,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from tests.conftest import pytest_cmdline_main
 
 ROOT = Path(__file__).parents[1]
 
@@ -121,7 +125,7 @@ def test_nightly_tests_wait_for_their_flag(tmp_path: Path, flags: list[str], out
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    nightly: takes long\n")
     (tmp_path / "test_it.py").write_text("import pytest\n\n@pytest.mark.nightly\ndef test_it(): pass\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-rs", "--color=no", *flags],
+        [sys.executable, "-m", "pytest", "-p", "no:xdist", "-rs", "--color=no", *flags],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -130,6 +134,23 @@ def test_nightly_tests_wait_for_their_flag(tmp_path: Path, flags: list[str], out
     assert done.returncode == 0, done.stdout + done.stderr
     assert outcome in done.stdout.splitlines()[-1]
     assert ("run with --nightly" in done.stdout) == (not flags)
+
+
+@pytest.mark.parametrize(
+    ("argument", "worker", "capture", "shared"),
+    [(".", False, "fd", True), (".", True, "fd", False), (".", False, "no", False), (__file__, False, "fd", False)],
+    ids=["a folder", "in a process that has its share", "not captured", "a file"],
+)
+def test_folders_are_shared_out_once(
+    argument: str, worker: bool, capture: str, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    if worker:
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    option = SimpleNamespace(numprocesses=None, dist="no", usepdb=False, capture=capture)
+    config: Any = SimpleNamespace(args=[argument], option=option, getoption=lambda name, _: getattr(option, name))
+    pytest_cmdline_main(config)
+    assert (option.numprocesses is not None, option.dist == "worksteal") == (shared, shared)
 
 
 def test_no_file_names_a_place_on_the_machine_that_wrote_it() -> None:

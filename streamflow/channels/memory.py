@@ -15,7 +15,7 @@ from time import perf_counter
 from streamflow.channels.sizes import size_of_items
 from streamflow.model.batches import Batch
 from streamflow.model.errors import BufferOverflow
-from streamflow.model.markers import Marker
+from streamflow.model.markers import Marker, Watermark
 from streamflow.model.policies import Overflow
 from streamflow.model.statistics import EdgeStatistics
 
@@ -81,7 +81,9 @@ class Channel:
 
     def mark(self, marker: Marker) -> None:
         """Put a marker in the queue, now."""
-        if not self.closed:
+        if isinstance(marker, Watermark) and self._queue and isinstance(self._queue[-1], Watermark):
+            self._queue[-1] = marker  # it says more, and where every item is filtered out they would pile up
+        elif not self.closed:
             self._queue.append(marker)
             self._arrived()
 

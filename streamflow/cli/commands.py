@@ -38,18 +38,23 @@ def cli() -> None:
     help="Where its files go.",
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the generated lines.")
+@click.option("--resume", default="auto", type=click.Choice(["auto", "never"]), help="never: begin anew.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
-def demo(lines: int, folder: Path, seed: int, as_json: bool) -> None:
+def demo(lines: int, folder: Path, seed: int, resume: str, as_json: bool) -> None:
     """Write an access log with malformed lines among them, and stream it through a flow.
+
+    Press Ctrl-C halfway, or kill it, and give the same command again: it goes on from there, and compares in the end
+    what is there with what an unbroken run would have written.
 
     \b
     Example: streamflow demo --lines 100000 --dir /tmp/demo
     """
     from streamflow.cli.demo import run_demo
 
-    sys.exit(run_demo(lines, folder, seed, as_json))
+    sys.exit(run_demo(lines, folder, seed, resume, as_json))
 
 
+RESUME = ("auto", "never", "require")
 STEPS = ("map", "filter", "flat-map")
 
 
@@ -88,6 +93,9 @@ class StepsCommand(click.Command):
 @click.option("--on-error", default="fail", show_default=True, help="fail, skip, or a file for dead letters.")
 @click.option("--root", multiple=True, metavar="DIR", help="Read and write files inside of it only. Repeatable.")
 @click.option("--env", multiple=True, metavar="NAME", help="Let a FLOW file use this variable. Repeatable.")
+@click.option("--checkpoint", metavar="FILE", help="Keep what is reached in FILE; the same command goes on from there.")
+@click.option("--every", metavar="TIME", help="How far checkpoints are apart (1s, 500ms).  [default: 1s]")
+@click.option("--resume", type=click.Choice(RESUME), help="Whether to go on from the last one.  [default: auto]")
 @click.option("--memory", metavar="SIZE", help="Hold the sources while memory is near this limit (512MB, 2GiB).")
 @click.option("--tune-allocator", is_flag=True, help="Keep freed memory (glibc): faster for large items.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object, on stdout.")
@@ -98,13 +106,15 @@ def run(ctx: click.Context, /, flow: str | None, **options: Any) -> None:
     """Run FLOW (a file .toml or .py, or module:name of a flow or of a function that returns one), or one described
     by options.
 
-    Ctrl-C drains: what was read is finished. A second one cancels, a third one ends.
+    Ctrl-C drains: what was read is finished. With --checkpoint it suspends: the same command goes on from there, and
+    so it does after a crash. A second one cancels, a third one ends.
 
     \b
     Examples: streamflow run events.toml
               streamflow run app:flow
               streamflow run --from in.jsonl --filter steps:is_valid --map steps:enrich --to out.jsonl
               streamflow run app.log --follow
+              streamflow run --from in.jsonl --map steps:enrich --to out.jsonl --checkpoint in.ckpt
     """
     from streamflow.cli.run import run_flow
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Collection
+from typing import TYPE_CHECKING, NamedTuple
 
 from streamflow.configuration.references import is_reference
 from streamflow.flows.runnable import Runnable
 from streamflow.model.errors import FlowError
 from streamflow.sources.registry import SOURCES
+
+if TYPE_CHECKING:
+    from streamflow.configuration.checkpoints import Checkpoints
+
+
+class Described(NamedTuple):
+    """Hold a flow, and what a file says of its checkpoints."""
+
+    runnable: Runnable
+    checkpoints: Checkpoints | None = None
 
 
 def is_configuration(reference: str) -> bool:
@@ -17,7 +28,12 @@ def is_configuration(reference: str) -> bool:
     return reference.endswith(".toml")
 
 
-def described_by(reference: str, *, sink: str | None = None, allowed: Collection[str] = ()) -> Runnable:
+def described_by(reference: str, *, allowed: Collection[str] = ()) -> Runnable:
+    """Return the flow, as `described` does, for what is no run of it."""
+    return described(reference, allowed=allowed).runnable
+
+
+def described(reference: str, *, sink: str | None = None, allowed: Collection[str] = ()) -> Described:
     """Return the flow; raise FlowError (of a file, ConfigurationError) for what is wrong with it.
 
     `sink` takes the place of a file's sink, and is where Python's flow goes that has none. `allowed` names
@@ -27,12 +43,13 @@ def described_by(reference: str, *, sink: str | None = None, allowed: Collection
         _refuse_data(reference)
         from streamflow.configuration.named_flow import named_flow
 
-        return named_flow(reference, sink)
+        return Described(named_flow(reference, sink))
     refuse_tests(reference)
     from streamflow.configuration.flow_file import FlowFile
     from streamflow.flows.resolve import as_sink
 
-    return FlowFile(reference, allowed=allowed, sink=None if sink is None else as_sink(sink)).runnable
+    file = FlowFile(reference, allowed=allowed, sink=None if sink is None else as_sink(sink))
+    return Described(file.runnable, file.checkpoints)
 
 
 def refuse_tests(path: str) -> None:

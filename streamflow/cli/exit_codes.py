@@ -9,7 +9,7 @@ import traceback
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.files.decompression import UnreadableContent
 from streamflow.files.rooted import OutsideOfRoots
-from streamflow.model.errors import FlowError, NoForm, RecordError, TooManyFailures
+from streamflow.model.errors import CheckpointDamaged, FlowError, NoForm, RecordError, TooManyFailures
 
 FAILED = 1
 USAGE = 2
@@ -41,7 +41,7 @@ def exit_code(error: BaseException) -> int:
         return CONFIGURATION
     if isinstance(error, (FlowError, OutsideOfRoots)):
         return USAGE
-    if isinstance(error, (RecordError, TooManyFailures, UnreadableContent, NoForm)):
+    if isinstance(error, (RecordError, TooManyFailures, UnreadableContent, NoForm, CheckpointDamaged)):
         return DATA
     if isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, BrokenPipeError):
         return RETRY

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from streamflow.cli.checkpoint_lines import goes_on, stopped
 from streamflow.cli.exit_codes import BUG, FAILED, exit_code, users_place
 from streamflow.cli.progress import shown
 from streamflow.cli.standard_output import close_stdout
@@ -18,6 +19,7 @@ from streamflow.configuration.problem import ConfigurationError
 from streamflow.flows.runnable import Runnable, loop_factory
 from streamflow.metrics.report import RunReport
 from streamflow.model.errors import FlowError, RunCancelled
+from streamflow.model.events import Event, RunEnded, RunGoesOn
 from streamflow.model.failures import message_of
 from streamflow.model.notes import add_note
 from streamflow.model.printable import printable
@@ -39,18 +41,23 @@ def perform(
     *,
     show_traceback: bool = False,
     on_event: OnEvent | None = None,
-    memory: str | None = None,
-    tune_allocator: bool = False,
+    **options: Any,
 ) -> tuple[RunReport | None, int]:
-    """Run `flow` to its end, showing progress on `console`; return the report, if there is one, and the exit code."""
+    """Run `flow` to its end, showing progress on `console`; return the report, if there is one, and the exit code.
+
+    `options` are those of a run.
+    """
+    teller = Teller(console, on_event)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            report, signalled = runner.run(
-                _perform(flow, console, on_event, memory=memory, tune_allocator=tune_allocator)
-            )
+            report, signalled = runner.run(_perform(flow, console, teller, **options))
         if report is None:
             console.print("cancelled: nothing half-written bears its final name", highlight=False)
+            teller.tell_where_it_stands()
             return None, 128 + signalled
+        if report.state == "suspended":
+            teller.tell_where_it_stands()
+            return report, 128 + signalled if flow.plan.bounded and signalled != signal.SIGTERM else 0
         if signalled and flow.plan.bounded:
             console.print("stopped before the end of the input: the output is what came of the part that was read")
             return report, 128 + signalled
@@ -60,9 +67,11 @@ def perform(
             close_stdout()
             return None, 0  # `… | head` has seen enough
         explain(error, console, show_traceback)
+        teller.tell_where_it_stands()
         return None, exit_code(error)
     except Interrupted as error:
         console.print("ended: nothing half-written bears its final name", highlight=False)
+        teller.tell_where_it_stands()
         return None, 128 + error.number
     except BaseException as error:  # of the user's: a real Ctrl-C is a signal, and handled as one
         place = users_place(error)
@@ -73,20 +82,50 @@ def perform(
         return None, FAILED
 
 
-async def _perform(
-    flow: Runnable, console: Console, on_event: OnEvent | None, **options: Any
-) -> tuple[RunReport | None, int]:
-    """Return the report, and the signal that has drained the run, or 0; no report, and the signal that cancelled it."""
-    run = flow.start(on_event=on_event, **options)
-    with stopping(run) as stopper:
+class Teller:
+    """Tell what becomes of checkpoints, and pass each event on."""
+
+    def __init__(self, console: Console, on_event: OnEvent | None) -> None:
+        self._console = console
+        self._on_event = on_event
+        self._report: RunReport | None = None
+
+    def note(self, event: Event) -> None:
+        """Take an event of the run."""
+        if isinstance(event, RunGoesOn):
+            self._say(goes_on(event))
+        elif isinstance(event, RunEnded):
+            self._report = event.report
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def tell_where_it_stands(self) -> None:
+        """Say what there is to go on from after a run that has not come to its end."""
+        if self._report is not None:
+            self._say(stopped(self._report.state, self._report.statistics))
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._console.print(text, markup=False, highlight=False)
+
+
+async def _perform(flow: Runnable, console: Console, teller: Teller, **options: Any) -> tuple[RunReport | None, int]:
+    """Return the report, and the signal that has stopped the run, or 0; no report, and the signal that cancelled it."""
+    run = flow.start(on_event=teller.note, **options)
+    with stopping(run, suspends=options.get("checkpoint") is not None) as stopper:
         try:
             async with shown(run, console):
                 report = await run.wait()
-                return report, stopper.signal_number if report.state == "drained" else 0
+                return report, stopper.signal_number if report.state in ("drained", "suspended") else 0
         except RunCancelled:
             return None, stopper.signal_number or signal.SIGINT
         finally:
             await stopper.settled()
+
+
+def had_finished(report: RunReport) -> bool:
+    """Tell whether an earlier run had done all there was to do; that has been told then, and is all."""
+    return report.statistics.checkpoints is not None and report.statistics.checkpoints.already_done
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

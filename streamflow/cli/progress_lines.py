@@ -39,6 +39,8 @@ def _figures(now: RunStatistics, earlier: RunStatistics | None) -> str:
     if now.bytes_in:
         words.append(_bytes(now, earlier, seconds))
     words.append(f"{now.failed:,} failed")
+    if now.checkpoints is not None and now.checkpoints.age is not None:
+        words.append(f"checkpoint {now.checkpoints.epoch:,} {now.checkpoints.age:.1f} s ago")
     return "; ".join(words)
 
 

@@ -56,7 +56,7 @@ def replay(
     from rich.console import Console
 
     console = Console(stderr=True, soft_wrap=True)
-    described = described_by(reference, sink=None, allowed=allowed)
+    described = described_by(reference, allowed=allowed)
     forms = (*WHOLE, "encoded") if plain else WHOLE
     sent: Counter[Entry] = Counter()
     left: Counter[str] = Counter()

@@ -64,12 +64,9 @@ def _refuse(path: str, runnable: Runnable) -> None:
         raise FlowError(f"--report {path}: there is no directory {where!r} to write to: make it first")
     if LOCAL.kind(path) == "directory":
         raise FlowError(f"--report {path}: this is a directory: name a file in it")
-    real = LOCAL.resolve(os.path.abspath(path))
-    for stage in runnable.plan.stages:
-        try:
-            ours = stage.source is not None and (stage.source.reads(real) or stage.source.reads(os.path.abspath(path)))
-        except OutsideOfRoots as error:
-            raise FlowError(f"--report {path}: {error.strerror}") from None
-        written = stage.sink.file if stage.sink is not None else None
-        if ours or (written is not None and LOCAL.resolve(written) == real):
-            raise FlowError(f"--report {path}: the flow reads or writes this very file: give the report another name")
+    try:
+        ours = runnable.plan.uses(os.path.abspath(path))
+    except OutsideOfRoots as error:
+        raise FlowError(f"--report {path}: {error.strerror}") from None
+    if ours:
+        raise FlowError(f"--report {path}: the flow reads or writes this very file: give the report another name")

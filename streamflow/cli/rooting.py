@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,15 @@ def within(flow: Runnable, roots: Sequence[str]) -> Runnable:
     except OutsideOfRoots as error:
         raise FlowError(f"{error.filename}: {error.strerror}") from None
     return changed
+
+
+def require_inside(path: str | os.PathLike[str] | None, roots: Sequence[str]) -> None:
+    """Raise FlowError for a file of checkpoints that is outside of `roots`."""
+    try:
+        if path is not None:
+            RootedFiles(LOCAL, roots).inside(os.fspath(path))
+    except OutsideOfRoots as error:
+        raise FlowError(f"{error.filename}: {error.strerror}") from None
 
 
 def _inside(what: Any, files: RootedFiles) -> Any:

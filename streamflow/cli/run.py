@@ -7,18 +7,20 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from streamflow.cli.describing import described_by, is_configuration
+from streamflow.cli.checkpoint_lines import in_the_end
+from streamflow.cli.describing import Described, described, is_configuration
 from streamflow.cli.exit_codes import USAGE, exit_code
-from streamflow.cli.perform import explain, perform, print_error, print_report
+from streamflow.cli.perform import explain, had_finished, perform, print_error, print_report
 from streamflow.cli.report_file import LastReport, ReportFile
-from streamflow.cli.rooting import within
+from streamflow.cli.rooting import require_inside, within
+from streamflow.configuration.checkpoints import Checkpoints
 from streamflow.configuration.references import load
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.resolve import as_followed, as_sink, as_source, dead_letter
 from streamflow.flows.rewiring import parts_of
 from streamflow.flows.runnable import Runnable
 from streamflow.metrics.report import RunReport
-from streamflow.model.arguments import memory_of
+from streamflow.model.arguments import duration_of, memory_of
 from streamflow.model.errors import FlowError
 from streamflow.operators.callables import is_async
 from streamflow.sinks.stdout import Stdout
@@ -39,13 +41,17 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
                     f"--follow belongs to a file of data; in {reference}, write follow = true in its source"
                 )
             reference, options["source"] = None, reference  # a file that is followed needs no --from
-        runnable = _named(reference, options) if reference is not None else _assembled(steps, options)
+        runnable, written = (
+            _named(reference, options) if reference is not None else Described(_assembled(steps, options))
+        )
+        checkpoints = _checkpoints(written, options)
         if options["as_json"] and any(isinstance(part.what, Stdout) for part in parts_of(runnable)):
             raise FlowError("--json prints the report on standard output, where the items go: give --to FILE")
         if options["memory"] is not None:
             memory_of("--memory", options["memory"])
         if options["root"]:
             runnable = within(runnable, options["root"])
+            require_inside(checkpoints.path if checkpoints is not None else None, options["root"])
         kept = _report_file(runnable, options, reference)
     except FlowError as error:
         explain(error, console, options["show_traceback"])
@@ -61,16 +67,31 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
             on_event=last.note,
             memory=options["memory"],
             tune_allocator=options["tune_allocator"],
+            **(checkpoints.options if checkpoints is not None else {}),
         )
     finally:
         unkept = _keep(kept, last, console)
     code = code or unkept
     if options["as_json"]:  # also of a run that failed
         return (print_report(last.report, console) if last.report is not None else 0) or code
-    if report is not None:
+    if report is not None and not had_finished(report):
         console.print(str(report), markup=False, highlight=False)
         _hint(report, runnable, console)
+        if promised := in_the_end(report.state, report.statistics):
+            console.print(promised, markup=False, highlight=False)
     return code
+
+
+def _checkpoints(written: Checkpoints | None, options: dict[str, Any]) -> Checkpoints | None:
+    """Return what a file says of checkpoints, with what the options say put over it."""
+    given = {name: options[name] for name in ("every", "resume") if options[name] is not None}
+    if "every" in given:
+        given["every"] = duration_of("--every", given["every"])
+    if options["checkpoint"] is not None:
+        return dataclasses.replace(written or Checkpoints(options["checkpoint"]), path=options["checkpoint"], **given)
+    if written is None and given:
+        raise FlowError(f"--{next(iter(given))} is about checkpoints: say where they are kept, with --checkpoint FILE")
+    return dataclasses.replace(written, **given) if written is not None else None
 
 
 def _hint(report: RunReport, runnable: Runnable, console: Console) -> None:
@@ -102,13 +123,13 @@ def _keep(kept: ReportFile | None, last: LastReport, console: Console) -> int:
     return 0
 
 
-def _named(reference: str, options: dict[str, Any]) -> Runnable:
+def _named(reference: str, options: dict[str, Any]) -> Described:
     """Return the flow that FLOW names; one without an end goes to --to, or to stdout."""
     if options["source"] is not None:
         raise FlowError("give either FLOW or --from, not both")
     if options["steps_given"]:
         raise FlowError(f"{options['steps_given']} belongs to --from; what {reference} does, it says itself")
-    return described_by(reference, sink=options["sink"], allowed=options["env"])
+    return described(reference, sink=options["sink"], allowed=options["env"])
 
 
 def _assembled(steps: list[tuple[str, str]], options: dict[str, Any]) -> Runnable:

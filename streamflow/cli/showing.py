@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from streamflow.cli.describing import described_by, is_configuration, refuse_tests
 from streamflow.configuration.flow_file import FlowFile
+from streamflow.engine.guarantees import guarantees
 from streamflow.engine.plan import Plan
 from streamflow.model.errors import FlowError
 
@@ -60,4 +62,5 @@ def plain(plan: Plan) -> dict[str, Any]:
         "bounded": plan.bounded,
         "repeatable": plan.repeatable,
         "not_repeatable_because": list(plan.because),
+        "with_checkpoints": [asdict(one) for one in guarantees(plan)],
     }

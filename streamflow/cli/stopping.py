@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP drain a run; a second one cancels it, a third one ends it."""
+"""Ctrl-C, SIGTERM and SIGHUP drain a run, or suspend it; a second one cancels it, a third one ends it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ TOGETHER = 0.1
 GRACE = 1.0
 
 
+#: What the first signal does to a run: without checkpoints, and with them.
+DRAINING = "draining: what was read is being finished; once more to cancel"
+SUSPENDING = "suspending: a last checkpoint is being taken; once more to cancel"
+
+
 class Interrupted(BaseException):
     """Say that a signal has broken off a function that held the event loop; `number` is the signal's."""
 
@@ -38,8 +43,9 @@ class Stopper:
     so, because what was broken off did not hold the loop after all or others refuse to be cancelled, it is ended.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, suspends: bool) -> None:
         self._run = run
+        self._first = SUSPENDING if suspends else DRAINING
         self._loop = asyncio.get_running_loop()
         self._came = 0
         self._came_at = float("-inf")
@@ -59,7 +65,7 @@ class Stopper:
         self._came += 1
         if self._came == 1:
             self.signal_number = number
-            _say("draining: what was read is being finished; once more to cancel")
+            _say(self._first)
         elif self._came == 2 and holder is None:
             _say("cancelling; once more to end at once")
         elif self._came == 2:
@@ -109,9 +115,9 @@ def _holder(frame: FrameType | None) -> str | None:
 
 
 @contextmanager
-def stopping(run: Run) -> Iterator[Stopper]:
-    """Let SIGINT, SIGTERM and SIGHUP stop `run` while the block lasts."""
-    stopper = Stopper(run)
+def stopping(run: Run, *, suspends: bool) -> Iterator[Stopper]:
+    """Let SIGINT, SIGTERM and SIGHUP stop `run` while the block lasts; with checkpoints the first one suspends it."""
+    stopper = Stopper(run, suspends)
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The verbs around flows: a beginning, dead letters, the machine, the shell."""
+"""The verbs around flows: a beginning, dead letters, checkpoints, the machine, the shell."""
 
 from __future__ import annotations
 
@@ -114,4 +114,56 @@ def replay(
     sys.exit(send(file, flow, to=to, failed=failed, plain=plain, allowed=env, as_json=as_json))
 
 
-TOOL_VERBS = (new, doctor, completion, dlq)
+@click.group()
+def checkpoints() -> None:
+    """Look at what a run could go on from: the file of run(checkpoint=...).
+
+    \b
+    Example: streamflow checkpoints ls events.ckpt
+    """
+
+
+@checkpoints.command("ls", cls=Verb)
+@click.argument("file")
+@as_json("them")
+def list_them(file: str, as_json: bool) -> None:
+    """List the checkpoints in FILE, the newest first: epoch, when, how many items, how large.
+
+    \b
+    Example: streamflow checkpoints ls events.ckpt
+    """
+    from streamflow.cli.checkpoints import list_checkpoints
+
+    list_checkpoints(file, as_json=as_json)
+
+
+@checkpoints.command(cls=Verb)
+@click.argument("file")
+@as_json("what was found")
+def verify(file: str, as_json: bool) -> None:
+    """Look at every byte of FILE; exit code 65 if anything in it is damaged.
+
+    \b
+    Example: streamflow checkpoints verify events.ckpt
+    """
+    from streamflow.cli.checkpoints import verify as look
+
+    sys.exit(look(file, as_json=as_json))
+
+
+@checkpoints.command(cls=Verb)
+@click.argument("file")
+@click.option("--keep", default=1, show_default=True, type=click.IntRange(1), help="How many stay.")
+@as_json("what was removed")
+def prune(file: str, keep: int, as_json: bool) -> None:
+    """Remove all but the last checkpoints of FILE, and give their space back.
+
+    \b
+    Example: streamflow checkpoints prune events.ckpt --keep 1
+    """
+    from streamflow.cli.checkpoints import prune as remove
+
+    remove(file, keep, as_json=as_json)
+
+
+TOOL_VERBS = (new, doctor, completion, dlq, checkpoints)

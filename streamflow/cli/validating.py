@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -14,7 +15,9 @@ from streamflow.cli.exit_codes import CONFIGURATION
 from streamflow.cli.standard_output import tell
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.configuration.references import is_reference
+from streamflow.engine.guarantees import Guarantee, weakest
 from streamflow.model.errors import FlowError
+from streamflow.model.printable import printable
 
 
 def validate_files(references: Sequence[str], *, imports: bool, allowed: Sequence[str], as_json: bool) -> int:
@@ -24,19 +27,33 @@ def validate_files(references: Sequence[str], *, imports: bool, allowed: Sequenc
     """
     if not imports:
         _refuse_python(references)
-    found = {reference: _problems(reference, imports, allowed) for reference in references}
-    valid = not any(found.values())
+    found = [_looked_at(reference, imports, allowed) for reference in dict.fromkeys(references)]
+    valid = not any(one.problems for one in found)
     if as_json:
-        files = [{"file": name, "problems": [_plain(error) for error in errors]} for name, errors in found.items()]
-        tell(json.dumps({"valid": valid, "files": files}))
+        tell(json.dumps({"valid": valid, "files": [one.as_dict() for one in found]}))
     else:
-        for name, errors in found.items():
-            _show(name, errors)
+        for one in found:
+            _show(one)
     return 0 if valid else CONFIGURATION
 
 
-def _problems(reference: str, imports: bool, allowed: Sequence[str]) -> Sequence[Any]:
-    """Return the problems of a file, or the one error that Python's flow gives."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hold the problems of a file, or the one error that Python's flow gives, and what is promised of checkpoints."""
+
+    file: str
+    problems: Sequence[Any] = ()
+    guarantees: tuple[Guarantee, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        plain: dict[str, Any] = {"file": self.file, "problems": [_plain(problem) for problem in self.problems]}
+        if self.guarantees:
+            plain |= {"guarantees": [asdict(one) for one in self.guarantees], "weakest": weakest(self.guarantees)}
+        return plain
+
+
+def _looked_at(reference: str, imports: bool, allowed: Sequence[str]) -> Found:
     try:
         if reference.endswith(".test.toml"):
             from streamflow.configuration.case_file import CaseFile
@@ -45,14 +62,14 @@ def _problems(reference: str, imports: bool, allowed: Sequence[str]) -> Sequence
         elif is_configuration(reference):
             from streamflow.configuration.flow_file import FlowFile
 
-            FlowFile(reference, imports=imports, allowed=allowed)
+            return Found(reference, (), FlowFile(reference, imports=imports, allowed=allowed).guarantees)
         else:
             described_by(reference).plan  # noqa: B018 - what does not go together is told now
     except ConfigurationError as error:
-        return error.problems
+        return Found(reference, error.problems)
     except FlowError as error:
-        return [error]
-    return []
+        return Found(reference, [error])
+    return Found(reference)
 
 
 def _refuse_python(references: Sequence[str]) -> None:
@@ -71,8 +88,12 @@ def _plain(problem: Any) -> dict[str, Any]:
     return found
 
 
-def _show(name: str, errors: Sequence[Any]) -> None:
-    for error in errors:
+def _show(found: Found) -> None:
+    for error in found.problems:
         click.echo(f"error: {error}\n" if isinstance(error, FlowError) else f"{error}\n", err=True)
-    number = len(errors)
-    tell(f"{name}: {'valid' if not number else f'{number} mistakes' if number > 1 else 'one mistake'}")
+    number = len(found.problems)
+    tell(f"{found.file}: {'valid' if not number else f'{number} mistakes' if number > 1 else 'one mistake'}")
+    for one in found.guarantees:
+        tell(f"  {printable(str(one))}")
+    if len(found.guarantees) > 1:
+        tell(f"  in all: {weakest(found.guarantees)}")

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from streamflow.configuration.checkpoints import read_checkpoints
 from streamflow.configuration.document import Document
 from streamflow.configuration.environment import Environment
 from streamflow.configuration.named_flow import with_an_end
@@ -18,7 +19,9 @@ from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import load
 from streamflow.configuration.signature import mismatch
+from streamflow.configuration.stand_ins import anything, anything_async, stood_for, unchanged
 from streamflow.configuration.values import WRONG, Converter, options_of, required_of
+from streamflow.engine.guarantees import Guarantee, guarantees
 from streamflow.engine.planner import shared_files
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow, flow
@@ -30,7 +33,7 @@ from streamflow.sinks.registry import SINKS
 from streamflow.sources.registry import SOURCES
 
 #: What a file may hold.
-KEYS = ("source", "stages", "sink", "flow")
+KEYS = ("source", "stages", "sink", "flow", "checkpoint")
 
 #: What splits flows and joins them, which only Python describes.
 GRAPH_WORDS = ("branch", "route", "merge", "zip", "concat")
@@ -60,7 +63,11 @@ class FlowFile:
         self._report = document.report
         self._converter = Converter(document.report, document.folder, self._refer, self._sink)
         self._tables = document.values
+        #: Where its checkpoints are kept, if it says so.
+        self.checkpoints = read_checkpoints(self._tables.get("checkpoint"), self._converter, self._report)
         found = self._flow()
+        if found is not None and self.checkpoints is not None:
+            self.checkpoints.check(found.plan, self._report)
         document.check()
         assert isinstance(found, Runnable) or not imports
         self._runnable = found
@@ -70,6 +77,11 @@ class FlowFile:
         """Return the flow, with its ends; it can be run only if its functions were imported."""
         assert isinstance(self._runnable, Runnable), "nothing was imported"
         return self._runnable
+
+    @property
+    def guarantees(self) -> tuple[Guarantee, ...]:
+        """Return what is promised of each source and sink, if there are checkpoints and the flow is known."""
+        return guarantees(self._runnable.plan) if self.checkpoints is not None and self._runnable is not None else ()
 
     def normalised(self) -> dict[str, Any]:
         """Return the values of the file with every default written out, and no variable put in."""
@@ -244,7 +256,7 @@ class FlowFile:
 
     def _callable_so(self, word: str, begins: Any, arguments: Mapping[str, Any], path: Path) -> bool:
         """Tell whether the function takes what the operator calls it with; report it if not."""
-        if not begins or not callable(begins[0]) or _stood_for(begins):
+        if not begins or not callable(begins[0]) or stood_for(begins):
             return True
         wrong = mismatch(word, begins[0], arguments)
         if wrong:
@@ -294,7 +306,7 @@ class FlowFile:
     ) -> Any:
         """Return the flow with one operator more, or WRONG."""
         refused: FlowError | None = None
-        for alike in (_anything, _anything_async) if _stood_for(begins) else (None,):
+        for alike in (anything, anything_async) if stood_for(begins) else (None,):
             try:
                 first = begins if alike is None else (alike,)
                 return getattr(described, word)(*first, **arguments)
@@ -309,8 +321,8 @@ class FlowFile:
     def _refer(self, reference: str, path: Path, wanted: Any) -> Any:
         if not self._imports and ":" in reference:
             if path[-1] == "via":
-                return _unchanged
-            return Exception if wanted is type else None if wanted is Any else _anything
+                return unchanged
+            return Exception if wanted is type else None if wanted is Any else anything
         try:
             found = load(reference, self._document.folder)
         except FlowError as error:
@@ -321,23 +333,6 @@ class FlowFile:
             self._report("SF106", what, path, "name a function")
             return WRONG
         return found
-
-
-def _anything(*_: Any) -> Any:
-    """Stand for a plain function that was not imported."""
-
-
-async def _anything_async(*_: Any) -> Any:
-    """Stand for an async function that was not imported."""
-
-
-def _unchanged(described: Flow[Any]) -> Flow[Any]:
-    """Stand for a piece of flow that was not imported."""
-    return described
-
-
-def _stood_for(begins: Any) -> bool:
-    return bool(begins) and begins[0] is _anything
 
 
 _AS_TABLE = 'say what it is: { type = "jsonl", path = ... }'

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields
 from typing import Any
 
+from streamflow.configuration.checkpoints import Checkpoints
 from streamflow.executors.registry import load
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow
@@ -35,9 +36,11 @@ def normalised(values: Mapping[str, Any]) -> dict[str, Any]:
             found[key] = _part(value, SOURCES if key == "source" else SINKS)
         elif key == "stages":
             found[key] = [_stage(stage) for stage in value]
+        elif key == "checkpoint":
+            found[key] = _fields(fields(Checkpoints), dict(value) if isinstance(value, Mapping) else {"path": value})
         else:
             found[key] = value
-    order = ("flow", "source", "stages", "sink")
+    order = ("flow", "source", "stages", "sink", "checkpoint")
     return {key: _masked(found[key]) for key in order if key in found}
 
 
@@ -48,7 +51,11 @@ def _part(value: Any, registry: Registry) -> dict[str, Any]:
     known = [field for field in fields(kind) if field.init and field.repr]
     if not any(field.name == "path" for field in known):
         table.pop("path", None)  # `-`
-    found: dict[str, Any] = {"type": name}
+    return {"type": name, **_fields(known, table)}
+
+
+def _fields(known: Sequence[Field[Any]], table: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for field in known:
         key = "item_type" if field.name == "type" else field.name
         default = field.default_factory() if field.default_factory is not MISSING else field.default

@@ -19,6 +19,7 @@ from streamflow.configuration.places import Path
 from streamflow.configuration.problem import nearest
 from streamflow.configuration.references import is_reference, probably
 from streamflow.executors.registry import EXECUTORS, load
+from streamflow.model.arguments import quantity, seconds_written
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Executor, Sink
 from streamflow.model.policies import DeadLetters, Retry
@@ -26,23 +27,10 @@ from streamflow.model.policies import DeadLetters, Retry
 #: What a value that is wrong becomes; the mistake has been reported.
 WRONG = object()
 
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 
 Report = Callable[[str, str, Path, str], None]
-
-
-def seconds(text: str) -> float | None:
-    """Return the seconds that `text` says, or None if it says none.
-
-    >>> seconds("0.5s"), seconds("2 min"), seconds("soon")
-    (0.5, 120.0, None)
-    """
-    found = _QUANTITY.fullmatch(text)
-    unit = _SECONDS.get(found[2].lower() or "s") if found else None
-    return float(found[1]) * unit if found and unit else None
 
 
 def size(text: str) -> int | None:
@@ -51,9 +39,9 @@ def size(text: str) -> int | None:
     >>> size("64 KiB"), size("1MB"), size("much")
     (65536, 1000000, None)
     """
-    found = _QUANTITY.fullmatch(text)
-    unit = _BYTES.get(found[2].lower() or "b") if found else None
-    return int(float(found[1]) * unit) if found and unit else None
+    found = quantity(text)
+    unit = _BYTES.get(found[1] or "b") if found else None
+    return int(float(found[0]) * unit) if found and unit else None
 
 
 def options_of(thing: Any) -> dict[str, Any]:
@@ -222,7 +210,7 @@ class Converter:
     def _number(self, value: Any, kind: type, path: Path) -> Any:
         if not isinstance(value, str):
             return float(value) if kind is float else value
-        found = seconds(value) if kind is float else size(value) if _counts_bytes(path) else _digits(value)
+        found = seconds_written(value) if kind is float else size(value) if _counts_bytes(path) else _digits(value)
         if found is None:
             expected = f"expected {describe(kind, path)}, not {_shown(value)}"
             gave = f"with its variable this is {str(value)!r}, which is no number"

@@ -1,10 +1,9 @@
-"""Take checkpoints of a live run: every stage gives its part, then every sink commits what it prepared."""
+"""Take checkpoints of a live run: every stage gives its part, they are kept, then every sink commits what it prepared."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from streamflow.engine.stage import Stage
@@ -12,17 +11,23 @@ from streamflow.engine.stages.source import SourceStage
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.markers import Barrier, Commit
 
+#: What keeps a checkpoint before the sinks commit: its epoch, its parts, and how many items the sources had given.
+Save = Callable[[int, Mapping[str, Sequence[Any]], int], Awaitable[None]]
+
 
 class Gathering:
     """Wait for an answer of each stage. Pure."""
 
     def __init__(self, stages: Iterable[str]) -> None:
         self.missing = set(stages)
-        self.parts: dict[str, Any] = {}
+        self.parts: dict[str, Sequence[Any]] = {}
+        #: How many items the sources had given when the barrier left them.
+        self.items = 0
 
-    def acknowledge(self, stage: str, parts: Mapping[str, Any]) -> bool:
+    def acknowledge(self, stage: str, parts: Mapping[str, Sequence[Any]], items: int = 0) -> bool:
         """Take the parts of `stage`; tell whether all are there now."""
         self.parts |= parts
+        self.items += items
         self.missing.discard(stage)
         return not self.missing
 
@@ -35,28 +40,66 @@ class Checkpointing:
     """
 
     def __init__(self) -> None:
-        self._epochs = itertools.count(1)
+        #: The number of the next checkpoint.
+        self.next = 1
         self._asked: dict[Barrier | Commit, tuple[Gathering, asyncio.Future[None]]] = {}
         self._ended = asyncio.Lock()
+        self._saving = asyncio.Lock()
 
-    async def take(self, stages: Sequence[Stage]) -> Checkpoint:
-        """Send a barrier through `stages`, let their sinks commit, and return the checkpoint."""
-        epoch = next(self._epochs)
-        parts = await self._ask(Barrier(epoch), stages)
+    @property
+    def missing(self) -> set[str]:
+        """Return the stages for whose answer a checkpoint waits."""
+        return {name for gathering, _ in self._asked.values() for name in gathering.missing}
+
+    async def take(self, stages: Sequence[Stage], save: Save | None = None) -> Checkpoint:
+        """Send a barrier through `stages`, `save` what they answer, let their sinks commit; return the checkpoint."""
+        if save is None:
+            return await self._take(stages)
+        async with self._saving:  # one after the other: what is saved last is what is gone back to
+            return await self._take(stages, save)
+
+    async def take_of_ended(self, stages: Sequence[Stage], save: Save) -> int:
+        """Take a checkpoint of stages that have not begun, or are over; return how many items sources have given."""
+        epoch = self._number()
+        gathering = Gathering(stage.name for stage in stages)
+        for stage in stages:
+            gathering.acknowledge(stage.name, await stage.answer(Barrier(epoch)), _given(stage))
+        await save(epoch, gathering.parts, gathering.items)
+        for stage in stages:
+            if stage.writer is not None:
+                await stage.answer(Commit(epoch))
+        return gathering.items
+
+    async def _take(self, stages: Sequence[Stage], save: Save | None = None) -> Checkpoint:
+        epoch = self._number()
+        found = await self._ask(Barrier(epoch), stages)
+        if save is not None:
+            await save(epoch, found.parts, found.items)
         await self._ask(Commit(epoch), [stage for stage in stages if stage.writer is not None])
-        return Checkpoint(epoch, parts)
+        return Checkpoint(epoch, found.parts)
 
-    async def _ask(self, marker: Barrier | Commit, stages: Sequence[Stage]) -> dict[str, Any]:
+    def _number(self) -> int:
+        self.next += 1
+        return self.next - 1
+
+    async def _ask(self, marker: Barrier | Commit, stages: Sequence[Stage]) -> Gathering:
         gathering = Gathering(stage.name for stage in stages)
         whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked[marker] = gathering, whole
-        for stage in stages:
-            if stage.over:
-                await self._ask_ended(stage, marker)
-            elif isinstance(stage, SourceStage) or isinstance(marker, Commit):
-                stage.inject(marker)
-        await whole
-        return gathering.parts
+        if stages:
+            self._asked[marker] = gathering, whole
+        else:
+            whole.set_result(None)
+        try:
+            for stage in stages:
+                if stage.over:
+                    await self._ask_ended(stage, marker)
+                elif isinstance(stage, SourceStage) or isinstance(marker, Commit):
+                    stage.inject(marker)
+            await whole
+        finally:
+            self._asked.pop(marker, None)
+            whole.cancel()  # nobody waits for it any more, whatever has come of it
+        return gathering
 
     async def _ask_ended(self, stage: Stage, marker: Barrier | Commit) -> None:
         async with self._ended:
@@ -68,14 +111,21 @@ class Checkpointing:
         for marker in list(self._asked):
             await self._ask_ended(stage, marker)
 
-    def acknowledge(self, stage: Stage, marker: Barrier | Commit, parts: Mapping[str, Any]) -> None:
+    def acknowledge(self, stage: Stage, marker: Barrier | Commit, parts: Mapping[str, Sequence[Any]]) -> None:
         """Take the answer of a stage."""
         if marker in self._asked:
             gathering, whole = self._asked[marker]
-            if gathering.acknowledge(stage.name, parts):
+            if gathering.acknowledge(stage.name, parts, _given(stage)):
                 del self._asked[marker]
                 if not whole.done():
                     whole.set_result(None)
+
+    def fail(self, marker: Barrier, error: Exception) -> None:
+        """Give one checkpoint up: a stage cannot give its part of it now."""
+        if marker in self._asked:
+            _, whole = self._asked.pop(marker)
+            if not whole.done():
+                whole.set_exception(error)
 
     def give_up(self, error: Exception) -> None:
         """Answer everybody who still waits with `error`."""
@@ -83,3 +133,7 @@ class Checkpointing:
             if not whole.done():
                 whole.set_exception(error)
         self._asked.clear()
+
+
+def _given(stage: Stage) -> int:
+    return stage.ledger.received if isinstance(stage, SourceStage) else 0

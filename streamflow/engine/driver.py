@@ -26,7 +26,8 @@ def can_drive(plan: Plan) -> bool:
     stages = plan.stages
     if [(edge.producer, edge.consumer) for edge in plan.edges] != [(i, i + 1) for i in range(len(stages) - 1)]:
         return False
-    return all(_synchronous(stage) for stage in stages[:-1]) and all(edge.overflow == "block" for edge in plan.edges)
+    plain = all(edge.overflow == "block" and edge.output is None for edge in plan.edges)
+    return plain and all(_synchronous(stage) for stage in stages[:-1])
 
 
 def _synchronous(stage: PlannedStage) -> bool:
@@ -45,11 +46,12 @@ class Driver:
 
     def __init__(self, plan: Plan, reader: PullReader[Any], *, fuse: bool = True) -> None:
         self._reader = reader
+        self._pairs = plan.tracked
         self.ledgers = [Ledger(stage.name, stage.kind, stage.labels) for stage in plan.stages[:-1]]
         self._steppers: list[Stepper | Expander] = [
-            Expander(stage.name, stage.operator, ledger)
+            Expander(stage.name, stage.operator, ledger, pairs=plan.tracked)
             if isinstance(stage.operator, FlatMap)
-            else make_stepper(stage, None, ledger, plan.tracked, fuse)
+            else make_stepper(stage, None, ledger, plan, fuse)
             for stage, ledger in zip(plan.stages[:-1], self.ledgers, strict=True)
         ]
         self._ended = [False] * len(self.ledgers)
@@ -60,7 +62,7 @@ class Driver:
         try:
             last = len(self._steppers) - 1
             while (batch := self._next(last)) is not None:
-                yield from batch
+                yield from [item for item, _ in batch] if self._pairs else batch
         finally:
             for stepper in self._steppers:
                 stepper.close()

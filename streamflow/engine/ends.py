@@ -32,16 +32,20 @@ class Ends:
         await writer.finish()
         self._finished.add(index)
 
-    async def close(self, keep: Container[int] = ()) -> None:
+    async def close(self, keep: Container[int] = (), *, suspend: bool = False) -> None:
         """Undo what was not completed, and close everything; a sink that has finished stays so.
 
-        Those in `keep` are completed all the same: what was set aside tells why a run has failed.
+        Those in `keep` are completed all the same: what was set aside tells why a run has failed. With `suspend`,
+        nothing is undone or completed: a later run goes on from the last checkpoint.
         """
         while self.pools:
             await self._try(self.pools.pop().close())
         while self.edges:
             await self._try(self.edges.pop().release())
         for index, writer in self.writers.items():
+            if suspend and index not in self._finished:
+                await self._try(writer.suspend())
+                continue
             if index in keep and index not in self._finished:
                 await self._try(self._finish(index, writer))
             if index not in self._finished:

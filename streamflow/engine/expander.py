@@ -14,7 +14,7 @@ from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Block, State
-from streamflow.model.positions import Gathered
+from streamflow.model.positions import Gathered, Stamp
 from streamflow.operators.flat_map import FlatMap
 
 #: Children pulled between two looks at the clock: an iterator's own cost is not known, so it stays small.
@@ -25,6 +25,7 @@ class Expander:
     """Run one synchronous `flat_map` over what it is fed; pumped exactly like a `Stepper`."""
 
     finished = False
+    firing = None
 
     def __init__(self, name: str, operator: FlatMap, ledger: Ledger, *, pairs: bool = False) -> None:
         self.name = name
@@ -170,6 +171,9 @@ def iterate(children: Any, label: str) -> Iterator[Any]:
 
 def _located(children: Iterator[Any], position: Any) -> Iterator[tuple[Any, Any]]:
     """Give each child its parent's position; those of a list made by `batch` get back each its own."""
+    if isinstance(position, Stamp) and isinstance(position.position, Gathered):
+        places = position.position
+        return ((child, position._replace(position=places.nth(index))) for index, child in enumerate(children))
     if isinstance(position, Gathered):
         return ((child, position.nth(index)) for index, child in enumerate(children))
     return ((child, position) for child in children)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
 from streamflow.metrics.units import written
 
@@ -22,6 +23,7 @@ def explain(plan: Plan) -> str:
         if stage.source is not None:
             _show(plan, stage, None, 0, lines, shown)
     lines.append(_promise(plan))
+    lines += _guarantees(plan)
     if plan.tracked:
         lines.append("positions: exact, carried with each item (dead letters, with_position or answers ask for it)")
     return "\n".join(lines)
@@ -90,6 +92,17 @@ def _promise(plan: Plan) -> str:
     return f"not repeatable byte for byte, because of {', '.join(plan.because)}: the output depends on time or arrival"
 
 
+def _guarantees(plan: Plan) -> list[str]:
+    """Say what a run with checkpoints promises when it is broken off: for each pair, the weakest first if they differ."""
+    found = guarantees(plan)
+    cannot = [stage.sink for stage in plan.stages if stage.sink is not None and stage.sink.unresumable]
+    if cannot:
+        return [f"with checkpoint=: refused, because of {sink.label}: {sink.unresumable}" for sink in cannot]
+    if len(found) == 1:
+        return [f"with checkpoint=: {found[0].promise}" + (f", {found[0].because}" if found[0].because else "")]
+    return [f"with checkpoint=: {weakest(found)}", *(f"   {one}" for one in found)] if found else []
+
+
 def to_mermaid(plan: Plan) -> str:
     """Return the plan as a Mermaid flowchart, left to right."""
     lines = ["flowchart LR"]
@@ -109,7 +122,7 @@ def _quoted(text: str) -> str:
 
 
 def to_html(plan: Plan) -> str:
-    """Return the plan as an HTML fragment without scripts: one box a stage, and its promise below."""
+    """Return the plan as an HTML fragment without scripts: one box a stage, and its promises below."""
     boxes = []
     for stage in plan.stages:
         labels = "".join(f"<div>{escape(label)}</div>" for label in stage.labels)
@@ -122,4 +135,5 @@ def to_html(plan: Plan) -> str:
             + (f'<div style="color:#666">→ {onward}</div>' if onward else "")
             + "</td>"
         )
-    return f"<table><tr>{''.join(boxes)}</tr></table><small>{escape(_promise(plan))}</small>"
+    promises = "<br/>".join(escape(line.strip()) for line in (_promise(plan), *_guarantees(plan)))
+    return f"<table><tr>{''.join(boxes)}</tr></table><small>{promises}</small>"

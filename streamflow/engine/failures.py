@@ -14,7 +14,7 @@ from streamflow.model.failures import DeadLetter
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.notes import add_note, notes_of
 from streamflow.model.policies import DeadLetters
-from streamflow.model.positions import Answerable, Known, Where, resolved
+from streamflow.model.positions import Answerable, Known, Where, plain, resolved
 
 _MARK = "in stage "
 _ENGINE = str(Path(__file__).parent)
@@ -98,6 +98,7 @@ class Failures:
         error = as_failure(error, operator.label)
         self.ledger.failed += 1
         policy = operator.errors
+        position = plain(position)
         if isinstance(position, Answerable):
             position.reject(without_our_frames(error))
         position = resolved(position)

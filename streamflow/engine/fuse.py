@@ -12,16 +12,19 @@ import itertools
 import linecache
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
 from streamflow.model.calls import InlineCall
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import State
+from streamflow.model.positions import Stamp, plain
 from streamflow.operators.batch import BatchBySize
 from streamflow.operators.callables import name_of
-from streamflow.operators.element import DROPPED, KEPT, ElementOperator
+from streamflow.operators.element import ASIDE, DROPPED, KEPT, LATE, RESULTS, ElementOperator
+from streamflow.operators.event_time import Clock
+from streamflow.operators.firing import Firing, Timed
 from streamflow.operators.take import Countdown
 
 #: How an item looks at the two ends: bare, or a pair with its position.
@@ -39,7 +42,8 @@ class Program:
 
     `run(items, emit, counts)` processes an iterator until it ends or something raises, calls `emit` with each result
     (or nothing, where the last operator is a sink's `put`), and adds to `counts[i]` what operator i dropped; `raw`
-    says that the items are undecoded records, whose number is not known before and is added to the last count.
+    says that the items are undecoded records, whose number is not known before and is added to the last count; `stamps`
+    that pairs which are given carry the event time that an operator here has set.
     """
 
     def __init__(
@@ -52,13 +56,21 @@ class Program:
         takes: Shape = "item",
         gives: Shape = "item",
         raw: bool = False,
+        stamps: bool = False,
         fuse: bool = True,
     ) -> None:
         self.operators = tuple(operators)
         self.states: tuple[State | None, ...] = tuple(operator.start() for operator in operators)
         self.calls = [_proven_later(operator, position) for operator in operators]
-        #: Operators whose function has not returned anything yet: its first result is looked at.
-        self.unproven = [i for i, call in enumerate(self.calls) if isinstance(call, _Unproven)]
+        #: Operators whose functions have not all returned something yet: the first result of each is looked at.
+        self.unproven = [i for i, call in enumerate(self.calls) if _is_unproven(call)]
+        #: The clock that goes by the stamps of what comes in, for operators that no clock here precedes.
+        self.clock = Clock()
+        self.set_clocks()
+        last = self.states[-1] if self.states else None
+        #: The state that gives results when they are due, if items end in one.
+        self.firing = last if isinstance(last, Firing) else None
+        self.stamps = stamps and clock_before(self.operators, len(operators)) is not None
         self.position, self.place = position, place
         self.emits, self.takes, self.gives, self.raw = emits, takes, gives, raw
         #: True if what is emitted are lists of received items.
@@ -69,9 +81,33 @@ class Program:
         self._values: dict[str, Any] = {}
         self.run: Callable[[Iterator[Any], Emit, list[int]], None] = self.interpreted
         if fuse:
-            self.source, self._lines = generate(operators, emits=emits, takes=takes, gives=gives, raw=raw)
+            self.source, self._lines = generate(
+                operators, emits=emits, takes=takes, gives=gives, raw=raw, stamps=self.stamps
+            )
             self.run = self._compile()
         self._code = getattr(self.run, "__code__", None)
+
+    def set_clocks(self) -> None:
+        """Tell each operator that needs the time which clock it goes by."""
+        for i, state in enumerate(self.states):
+            if isinstance(state, Timed):
+                at = clock_before(self.operators, i)
+                clock = self.clock if at is None else self.states[at]
+                assert isinstance(clock, Clock)
+                state.clock = clock
+
+    @property
+    def own_clock(self) -> Clock | None:
+        """Return the last clock that an operator here sets."""
+        at = clock_before(self.operators, len(self.operators))
+        clock = None if at is None else self.states[at]
+        return clock if isinstance(clock, Clock) else None
+
+    def shaped(self, moment: float | None, result: Any) -> Any:
+        """Return a result that was due at `moment` as it is handed on."""
+        assert self.firing is not None
+        element = (RESULTS, result) if self.operators[-1].parts_late else result
+        return (element, self.firing.stamp(moment, result)) if self.gives == "pair" else element
 
     @property
     def retained(self) -> int:
@@ -94,7 +130,7 @@ class Program:
         if frame is None:
             return self.interpreted.at
         names = frame.tb_frame.f_locals
-        return self._lines[frame.tb_lineno - 1], names.get("x"), names.get("p")
+        return self._lines[frame.tb_lineno - 1], names.get("x"), plain(names.get("p"))
 
     def _frame(self, here: TracebackType | None) -> TracebackType | None:
         while here is not None and (self._code is None or here.tb_frame.f_code is not self._code):
@@ -104,8 +140,13 @@ class Program:
     def prove(self) -> None:
         """From the next run on, call those functions as they are whose first result was none that must be awaited."""
         for i in tuple(self.unproven):
-            if self.calls[i].proven:
-                self.calls[i] = self._values[f"f{i}"] = self.calls[i].call
+            call = self.calls[i]
+            if isinstance(call, list):
+                call[:] = [one.call if _is_unproven(one) and one.proven else one for one in call]
+                self._values |= {f"g{i}_{n}": one for n, one in enumerate(call)}
+            elif call.proven:
+                self.calls[i] = self._values[f"f{i}"] = call.call
+            if not _is_unproven(self.calls[i]):
                 self.unproven.remove(i)
         function: Any = self.run
         if function is not self.interpreted:
@@ -115,9 +156,12 @@ class Program:
     def _compile(self) -> Callable[[Iterator[Any], Emit, list[int]], None]:
         filename = f"<streamflow fused {next(_serial)}>"
         names = self._values
-        names |= {"position": self.position, "place": self.place}
+        names |= {"position": self.position, "place": self.place, "clock": self.clock, "Stamp": Stamp}
         for i, (call, state) in enumerate(zip(self.calls, self.states, strict=True)):
             names[f"f{i}"], names[f"s{i}"] = call, state
+            if isinstance(call, list):
+                names |= {f"g{i}_{n}": one for n, one in enumerate(call)}
+                names |= {name.replace("@", str(i)): value for name, value in self.operators[i].names.items()}
             if isinstance(call, InlineCall):
                 names[f"f{i}"] = call.function
                 names |= {f"k{i}_{n}": argument for n, argument in enumerate(call.arguments)}
@@ -131,17 +175,37 @@ class Program:
         return function
 
 
+def clock_before(operators: Sequence[ElementOperator], i: int) -> int | None:
+    """Return which operator sets the event time that operator `i` finds, if one of them does."""
+    return next((at for at in reversed(range(i)) if operators[at].sets_time), None)
+
+
 def generate(
-    operators: Sequence[ElementOperator], *, emits: bool, takes: Shape, gives: Shape, raw: bool = False
+    operators: Sequence[ElementOperator],
+    *,
+    emits: bool,
+    takes: Shape,
+    gives: Shape,
+    raw: bool = False,
+    stamps: bool = False,
 ) -> tuple[str, tuple[int, ...]]:
     """Return the source of the fused function, and for each of its lines the operator that it belongs to (or -1)."""
     body: list[tuple[str, int]] = []
     droppers = [i for i, operator in enumerate(operators) if operator.drops]
+    position = "p" if takes == "pair" else "place(n)" if raw else "position()"
+    if stamps:
+        at = clock_before(operators, len(operators))
+        position = f"Stamp(t, s{at}.highest - s{at}.lateness, {position})"
+    emit = f"emit(({{}}, {position}))" if gives == "pair" else "emit({})"
+    if _wants_stamps(operators):
+        body += [("t = p[0]", -1), ("if p[1] > clock.highest: clock.highest = p[1]", -1)]
     for i, operator in enumerate(operators):
-        body.extend((line, i) for text in operator.lines for line in _rename(text, i))
-    if emits:
-        position = "p" if takes == "pair" else "place(n)" if raw else "position()"
-        body.append((f"emit((x, {position}))" if gives == "pair" else "emit(x)", -1))
+        at = clock_before(operators, i)
+        clock = "clock" if at is None else f"s{at}"
+        words = {**_WORDS, "ASIDE": (emit.format(f"({LATE!r}, x)"), "continue")}
+        body.extend((line, i) for text in operator.lines for line in _rename(text, i, clock, words))
+    if emits and not (operators and operators[-1].folds):
+        body.append((emit.format("x"), -1))
     # As defaults they are local variables of the function, which are the quickest to read.
     uses = "".join(f", {name}={name}" for name in _names_in(line for line, _ in body))
     head = [f"def fused(items, emit, counts{uses}):"]
@@ -162,12 +226,18 @@ def generate(
     return "\n".join(line for line, _ in lines) + "\n", tuple(owner for _, owner in lines)
 
 
-def _rename(text: str, i: int) -> list[str]:
-    """Give `f` and `s` their numbers and spell out the words, one statement a line."""
-    line = re.sub(r"\bs\.", f"s{i}.", re.sub(r"\bf\(", f"f{i}(", text))
-    line = re.sub(r"\bk\.(\d+)", rf"k{i}_\1", line)
+def _wants_stamps(operators: Sequence[ElementOperator]) -> bool:
+    """Tell whether an operator needs the time that came with the item."""
+    return any(operator.timed and clock_before(operators, i) is None for i, operator in enumerate(operators))
+
+
+def _rename(text: str, i: int, clock: str, words: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Give the names of an operator their numbers and spell out the words, one statement a line."""
+    line = re.sub(r"\bs\.", f"s{i}.", re.sub(r"\bf\(", f"f{i}(", text)).replace("@", str(i))
+    line = re.sub(r"\bc\.", f"{clock}.", line)
+    line = re.sub(r"\b([gk])\.(\d+)", rf"\g<1>{i}_\2", line)
     indent = line[: len(line) - len(line.lstrip())]
-    for word, statements in _WORDS.items():
+    for word, statements in words.items():
         if line.endswith(": " + word):
             return [line.removesuffix(" " + word), *(f"{indent}    {one.format(i)}" for one in statements)]
         if line.strip() == word:
@@ -175,8 +245,11 @@ def _rename(text: str, i: int) -> list[str]:
     return [line]
 
 
+_NAMES = re.compile(r"\b(?:f\d+|s\d+|[gk]\d+_\d+|h\d+_\d+_\d+|clock|Stamp|position|place)\b")
+
+
 def _names_in(lines: Iterable[str]) -> list[str]:
-    return sorted({name for line in lines for name in re.findall(r"\b(?:f\d+|s\d+|k\d+_\d+|position|place)\b", line)})
+    return sorted({name for line in lines for name in _NAMES.findall(line)})
 
 
 class _Interpreted:
@@ -189,28 +262,40 @@ class _Interpreted:
     def __call__(self, items: Iterator[Any], emit: Emit, counts: list[int]) -> None:
         program = self.program
         steps = list(zip(program.operators, program.states, program.calls, strict=True))
+        wants_stamps = _wants_stamps(program.operators)
         for n, item in enumerate(items, 1):
             counts[-1] += program.raw
             x, p = item if program.takes == "pair" else (item, None)
+            if wants_stamps:
+                assert isinstance(p, Stamp)
+                program.clock.now = p.time
+                program.clock.highest = max(program.clock.highest, p.watermark)
             for i, (operator, state, call) in enumerate(steps):
-                self.at = (i, x, p)
+                self.at = (i, x, plain(p))
                 result = operator.apply(x, state, call)
-                if result is DROPPED or result is KEPT:
+                if result is DROPPED or result is KEPT or result is ASIDE:
                     counts[i] += result is DROPPED
+                    if result is ASIDE and emit is not None:
+                        emit(self._handed((LATE, x), p, n))
                     if state is not None and state.finished:
                         return
                     break
                 x = result
             else:
-                self.at = (-1, x, p)
+                self.at = (-1, x, plain(p))
                 if emit is not None and program.emits:
-                    emit((x, self._where(p, n)) if program.gives == "pair" else x)
+                    emit(self._handed(x, p, n))
 
-    def _where(self, position: Any, count: int) -> Any:
+    def _handed(self, item: Any, position: Any, count: int) -> Any:
         program = self.program
-        if program.takes == "pair":
-            return position
-        return program.place(count) if program.raw else program.position()
+        if program.gives != "pair":
+            return item
+        if program.takes != "pair":
+            position = program.place(count) if program.raw else program.position()
+        clock = program.own_clock
+        if program.stamps and clock is not None:
+            position = Stamp(clock.now, clock.watermark, position)
+        return (item, position)
 
 
 def _bound(operator: ElementOperator, position: Callable[[], Any]) -> Any:
@@ -243,6 +328,12 @@ class _Unproven:
         return result
 
 
+def _is_unproven(call: Any) -> bool:
+    return any(map(_is_unproven, call)) if isinstance(call, list) else isinstance(call, _Unproven)
+
+
 def _proven_later(operator: ElementOperator, position: Callable[[], Any]) -> Any:
+    if operator.functions:
+        return [_Unproven(call, operator) for call in operator.functions]
     call = _bound(operator, position)
     return call if call is None or isinstance(call, InlineCall) else _Unproven(call, operator)

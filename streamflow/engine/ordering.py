@@ -106,6 +106,10 @@ class Unordered:
         self._fence.append((taken, what))
         self._pass_fence()
 
+    def let_pass(self, what: Any) -> None:
+        """Let a marker leave behind what is done, ahead of what is still under way."""
+        self._ready.append(Signal(what))
+
     def _pass_fence(self) -> None:
         while self._fence and self._closed >= self._fence[0][0]:
             self._ready.append(Signal(self._fence.popleft()[1]))

@@ -96,6 +96,8 @@ class Plan:
     stages: tuple[PlannedStage, ...]
     edges: tuple[PlannedEdge, ...]
     tracked: bool
+    #: Whether event time is needed behind an edge, so that it travels with the items.
+    timed: bool
     repeatable: bool
     because: tuple[str, ...] = field(default=())
     bounded: bool = True
@@ -114,6 +116,14 @@ class Plan:
             found |= new
             waiting.extend(new)
         return frozenset(found - {stage})
+
+    def uses(self, path: str) -> bool:
+        """Tell whether the file at `path`, which is absolute, is one that a source reads or a sink writes."""
+        return any(
+            (stage.source is not None and stage.source.reads(path))
+            or (stage.sink is not None and stage.sink.writes(path))
+            for stage in self.stages
+        )
 
     def bounded_at(self, stage: int) -> bool:
         """Tell whether every source that feeds `stage` ends by itself."""

@@ -10,8 +10,10 @@ from typing import Any
 
 from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
 from streamflow.engine.diamonds import refuse_diamonds
+from streamflow.engine.fuse import clock_before
 from streamflow.engine.plan import Kind, Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.shares import ROOM_TO_BEGIN
+from streamflow.engine.times import takes_late, why_untimed
 from streamflow.model.errors import FlowError
 from streamflow.model.failures import Recordable
 from streamflow.model.graph import Graph, Part
@@ -86,9 +88,10 @@ def plan(graph: Graph) -> Plan:
     _check_ends(graph)
     refuse_diamonds(parts)
     uses = Counter(one for part in parts for one in part.inputs)
-    decided = _place_all(_Planner(uses), parts)
+    late = frozenset(part.inputs[0] for part in parts if takes_late(part))
+    decided = _place_all(_Planner(uses, late), parts)
     # Where positions travel with the items, a batch keeps those of all its items, which takes a stage of its own.
-    return _place_all(_Planner(uses, tracked=True), parts) if decided.tracked else decided
+    return _place_all(_Planner(uses, late, tracked=True), parts) if decided.tracked else decided
 
 
 def _place_all(planner: _Planner, parts: tuple[Part, ...]) -> Plan:
@@ -114,9 +117,12 @@ def _check_ends(graph: Graph) -> None:
 class _Planner:
     """Place one part after another, each after those that feed it."""
 
-    def __init__(self, uses: Counter[Part], *, tracked: bool = False) -> None:
+    def __init__(self, uses: Counter[Part], late: frozenset[Part], *, tracked: bool = False) -> None:
         self.uses = uses
+        #: Parts with a second output that somebody reads.
+        self.late = late
         self.tracked = tracked
+        self.timed = False
         self.stages: list[_Draft] = []
         self.edges: list[PlannedEdge] = []
         self.exits: dict[Part, _Exit] = {}
@@ -130,7 +136,8 @@ class _Planner:
         if isinstance(what, Source):
             self.exits[part] = self._place_source(what)
         elif isinstance(what, Output):
-            self.exits[part] = replace(self.exits[part.inputs[0]], output=what.which)
+            parted = isinstance(part.inputs[0].what, Route) or part.inputs[0] in self.late
+            self.exits[part] = replace(self.exits[part.inputs[0]], output=what.which if parted else None)
         elif isinstance(what, Buffer):
             self.exits[part] = self._place_buffer(part, what)
         elif isinstance(what, ElementOperator) and not (self.tracked and isinstance(what, BatchBySize)):
@@ -163,8 +170,14 @@ class _Planner:
             draft = self.stages[at.stage]
         else:
             at = self.exits[part.inputs[0]]
+        if operator.timed:
+            if untimed := why_untimed(part.inputs[0]):
+                raise FlowError(f"{operator.label}: it goes by event time, and {untimed}")
+            self.timed = self.timed or clock_before(draft.fused, len(draft.fused)) is None
+        if part in self.late:
+            operator = operator.parting_late()
         draft.fused.append(operator)
-        draft.open = not isinstance(operator, (BatchBySize, Route))
+        draft.open = not (operator.folds or isinstance(operator, (BatchBySize, Route)))
         return at
 
     def _place_elsewhere(self, part: Part, operator: PlacedApply) -> _Exit:
@@ -208,6 +221,8 @@ class _Planner:
             return None, apart
         if draft.placed:
             return None, f"what comes before it runs on {draft.placed[0].on.label}"
+        if draft.fused and draft.fused[-1].folds:
+            return None, f"it takes the results of {draft.fused[-1].label}"
         if not draft.open:
             return None, f"the stage before it stands alone: {draft.why}"
         if len(draft.fused) >= MAX_FUSED:
@@ -295,7 +310,10 @@ class _Planner:
         return Plan(
             stages=stages,
             edges=tuple(_with_key(edge, taken) for edge in self.edges),
-            tracked=self.tracked or any(_wants_positions(stage) for stage in stages if stage.source is None),
+            timed=self.timed,
+            tracked=self.tracked
+            or self.timed
+            or any(_wants_positions(stage) for stage in stages if stage.source is None),
             repeatable=not unrepeatable,
             because=tuple(dict.fromkeys(unrepeatable)),
             bounded=all(stage.source.bounded for stage in stages if stage.source is not None),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Literal
@@ -16,31 +16,44 @@ from typing import Any, Literal
 import anyio
 
 from streamflow.engine.checkpointing import Checkpointing
+from streamflow.engine.durable import Durable, Resume
 from streamflow.engine.ends import Ends
 from streamflow.engine.failures import in_words
+from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan
 from streamflow.engine.run_clock import RunClock
 from streamflow.engine.run_memory import RunMemory
 from streamflow.engine.sampling import Sampler
-from streamflow.engine.stage import Stage
+from streamflow.engine.stage import IN_MEMORY, Stage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import TimedStage
 from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
-from streamflow.engine.wiring import Wiring
+from streamflow.engine.wiring import ON_DISK, CheckpointPlace, Wiring, durable_for
 from streamflow.executors.cores import usable_cores
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
 from streamflow.model.arguments import seconds_of
-from streamflow.model.checkpoint import Checkpoint
+from streamflow.model.checkpoint import Checkpoint, Stand
 from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, RunCancelled
 from streamflow.model.markers import Barrier, Commit, LatencyProbe
 from streamflow.model.notes import add_note
 from streamflow.model.statistics import RunStatistics
 from streamflow.operators.callables import require_plain
 
-State = Literal["opening", "running", "paused", "draining", "cancelling", "finished", "drained", "cancelled", "failed"]
+State = Literal[
+    "opening",
+    "running",
+    "paused",
+    "draining",
+    "cancelling",
+    "finished",
+    "drained",
+    "suspended",
+    "cancelled",
+    "failed",
+]
 OnEvent = Callable[[events.Event], object]
 _log = logging.getLogger("streamflow.run")
 
@@ -60,12 +73,14 @@ class Run:
         stall_after: float = 60.0,
         max_stall: float = 0.001,
         fuse: bool = True,
-        resume: Checkpoint | None = None,
+        resume: Checkpoint | Resume = "auto",
+        checkpoint: CheckpointPlace | None = None,
+        every: object = 1.0,
         memory: str | int | None = None,
         tune_allocator: bool = False,
         gc_threshold: int | None = None,
     ) -> None:
-        check_options(on_event, stall_after, max_stall, resume)
+        check_options(on_event, stall_after, max_stall)
         self._memory = RunMemory(memory, tune_allocator=tune_allocator, gc_threshold=gc_threshold)
         self.plan = plan
         self.state: State = "opening"
@@ -74,8 +89,11 @@ class Run:
         loop = running_loop()
         self._clock = RunClock(loop)
         self._ends = Ends(self._note_error)
-        self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self._ends, self, fuse=fuse)
-        self._resume = resume
+        self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
+        writing = IN_MEMORY if self._durable is None else ON_DISK
+        self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self._ends, self, fuse=fuse, writing=writing)
+        self._resume = resume if isinstance(resume, Checkpoint) else None
+        self._stand: Stand = "running"
         self._stall_after = stall_after
         self._durations = Durations()
         self._sampler = Sampler()
@@ -85,6 +103,7 @@ class Run:
         self._failed_at: int | None = None
         self._asked: State | None = None
         self._checkpoints = Checkpointing()
+        self._suspending: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] = asyncio.create_task(self._live(), name="streamflow run")
         self.report: RunReport | None = None
@@ -145,10 +164,12 @@ class Run:
                     stage.look_up()
             self._tell(events.RunResumed())
 
-    async def drain(self, timeout: float | None = None) -> RunReport:
+    async def drain(self, timeout: float | None = None, *, finish: bool = False) -> RunReport:
         """End the sources, let what is under way flow out and be committed, and return the report.
 
-        After `timeout` seconds the run is cancelled instead. Raises the user's error if the run failed.
+        A run with checkpoints is suspended: a last one is taken, nothing is flushed, and the next run goes on as if
+        there had been no end; with `finish` it ends as one without them does. After `timeout` seconds the run is
+        cancelled instead. Raises the user's error if the run failed.
         """
         if timeout is not None:
             seconds_of("drain(timeout=...)", timeout, zero=True)
@@ -161,8 +182,11 @@ class Run:
             if self._opening:
                 self._task.cancel()  # nothing was read yet, and opening may take for ever
             await self._until_open()
-            for source in self._sources():
-                source.drain()
+            if self._durable is not None and not finish and self.report is None:
+                self._suspending = asyncio.create_task(self._suspend(), name="streamflow suspend")
+            else:
+                for source in self._sources():
+                    source.drain()
             await asyncio.wait([self._task], timeout=timeout)
             if not self._task.done():
                 return await self.cancel()
@@ -190,7 +214,11 @@ class Run:
         await self._until_open()
         if self.report is not None or self.state in ("cancelling", "draining"):
             raise FlowError(f"checkpoint(): the run is {self.state}; there is nothing to take one of")
-        checkpoint = await self._checkpoints.take(self._wiring.stages)
+        return await self._take_checkpoint()
+
+    async def _take_checkpoint(self) -> Checkpoint:
+        save = self._durable.save if self._durable is not None else None
+        checkpoint = await self._checkpoints.take(self._wiring.stages, save)
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
 
@@ -212,6 +240,8 @@ class Run:
             places=tuple(pool.statistics() for pool in self._wiring.pools.values()),
             **self._memory.figures(),
             cores=usable_cores(),
+            checkpoints=self._durable.statistics() if self._durable is not None else None,
+            promise=weakest(guarantees(self.plan)) if self._durable is not None else "",
         )
 
     async def __aenter__(self) -> Run:
@@ -244,12 +274,12 @@ class Run:
         try:
             if self._asked is None:  # a run may be stopped before it has begun
                 await self._open()
-            if self._asked is None:
+            if self._asked is None and self._stand == "running":
                 self.state = "running"
                 self._tell(events.RunStarted(stages=tuple(stage.name for stage in self._wiring.stages)))
                 await self._run_stages()
-            if self._error is None and self._asked != "cancelled":
-                await self._ends.complete()
+            if self._error is None and self._asked not in ("cancelled", "suspended"):
+                await self._complete()
         except asyncio.CancelledError as error:
             if self._asked is None:
                 self._note_error(error)
@@ -258,7 +288,10 @@ class Run:
             if not isinstance(error, Exception):
                 raise  # it is for whoever runs the loop
         finally:
-            await self._ends.close(keep=self._set_aside() if self._error is not None else ())
+            suspend = self._durable is not None and self._durable.begun
+            await self._ends.close(keep=self._set_aside() if self._error is not None else (), suspend=suspend)
+            if self._durable is not None:
+                await self._durable.close()
             self._measure(0.0)
             self.state = self._final_state()
             self.report = RunReport(self.state, self.statistics(), in_words(self._error))
@@ -270,9 +303,28 @@ class Run:
     async def _open(self) -> None:
         self._opening = True
         try:
-            await self._wiring.open(self._resume)
+            if self._durable is not None:
+                await self._open_durable(self._durable)
+            else:
+                await self._wiring.open(self._resume)
         finally:
             self._opening = False
+
+    async def _open_durable(self, durable: Durable) -> None:
+        """Begin where the run before this one stood, which may have been its end."""
+        self._stand = await durable.open()
+        if self._stand == "running":
+            await self._wiring.open(durable.resumed)
+            await durable.begin(self._checkpoints, self._wiring.stages)
+        elif self._stand == "finishing":
+            await self._wiring.open_sinks(durable.resumed)
+
+    async def _complete(self) -> None:
+        """Make all output visible."""
+        if self._durable is None:
+            await self._ends.complete()
+        elif self._durable.begun and self._stand != "done":
+            await self._durable.complete(self._checkpoints, self._wiring.stages, self._ends)
 
     async def _run_stages(self) -> None:
         self._measure(0.0)
@@ -280,6 +332,9 @@ class Run:
         if self._memory.limited:
             governing = self._memory.govern(self._wiring.stages, self._wiring.channels, self._tell)
             watching.append(asyncio.create_task(governing, name="streamflow memory"))
+        if self._durable is not None:
+            repeating = self._durable.repeat(self._take_checkpoint)
+            watching.append(asyncio.create_task(repeating, name="streamflow checkpoints"))
         try:
             async with asyncio.TaskGroup() as group:
                 for stage in self._wiring.stages:
@@ -310,7 +365,7 @@ class Run:
             await self._tell_checkpoints(stage)
 
     async def _tell_checkpoints(self, stage: Stage) -> None:
-        if self._error is not None or self._asked == "cancelled":
+        if self._error is not None or self._asked in ("cancelled", "suspended"):
             return
         try:
             await self._checkpoints.stage_ended(stage)
@@ -354,13 +409,35 @@ class Run:
     def _final_state(self) -> State:
         if self._error is not None:
             return "failed"
+        if self._asked == "drained" and self._suspending is not None:
+            return "finished"  # it has come to its own end before it could be suspended
         return self._asked if self._asked is not None else "finished"
 
     # -- stopping -------------------------------------------------------------------------------------------------
 
+    async def _suspend(self) -> None:
+        """Take a last checkpoint when the sources are still and timers stand, then stop: nothing is flushed."""
+        sources = self._sources()
+        for source in sources:
+            source.suspend()
+        for source in sources:
+            await source.still.wait()
+        if self._task.done() or self._error is not None:
+            return
+        self._clock.stop()
+        try:
+            await self._take_checkpoint()
+        except FlowError:
+            return  # the run has ended by itself
+        except OSError as error:
+            self._note_error(error)
+        self._cancel_stages("suspended")
+
     def _cancel_stages(self, asked: State) -> None:
         if self._task.done():
             return
+        if self._suspending is not None and asked == "cancelled":
+            self._suspending.cancel()
         self._asked = asked
         again = self.state == "cancelling"
         self.state = "cancelling"
@@ -433,9 +510,13 @@ class Run:
 
     # -- what stages tell -----------------------------------------------------------------------------------------
 
-    def acknowledge(self, stage: Stage, marker: Barrier | Commit, parts: Mapping[str, Any]) -> None:
+    def acknowledge(self, stage: Stage, marker: Barrier | Commit, parts: Mapping[str, Sequence[Any]]) -> None:
         """Take a stage's answer to a checkpoint."""
         self._checkpoints.acknowledge(stage, marker, parts)
+
+    def checkpoint_failed(self, barrier: Barrier, error: OSError) -> None:
+        """Give up a checkpoint for which a disk has no room."""
+        self._checkpoints.fail(barrier, error)
 
     def probe_arrived(self, probe: LatencyProbe) -> None:
         """Take the time of a latency probe."""
@@ -471,11 +552,9 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-def check_options(on_event: object, stall_after: object, max_stall: object, resume: object) -> None:
+def check_options(on_event: object, stall_after: object, max_stall: object) -> None:
     """Raise FlowError for an option of a run that cannot be meant."""
     if on_event is not None:
         require_plain(on_event, "on_event")
     seconds_of("stall_after", stall_after)
     seconds_of("max_stall", max_stall)
-    if resume is not None and not isinstance(resume, Checkpoint):
-        raise FlowError(f"resume={resume!r}: expected what run.checkpoint() returned")

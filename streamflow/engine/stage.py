@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +16,7 @@ from streamflow.engine.plan import PlannedStage
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch
+from streamflow.model.errors import NotSerialisable
 from streamflow.model.events import Event
 from streamflow.model.failures import DeadLetter
 from streamflow.model.markers import Barrier, Commit, EndOfStream, LatencyProbe, Marker
@@ -23,6 +26,25 @@ if TYPE_CHECKING:
     from streamflow.model.interfaces import Writer
 
 
+#: Of a disk that has no room: what was not written waits until it has some again.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Say how what a checkpoint holds is written down, and read again."""
+
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+#: Not at all: a checkpoint that stays in memory.
+IN_MEMORY = Writing(_as_it_is, _as_it_is)
+
 #: States of a stage that cannot go on by itself.
 WAITING = ("starved", "blocked", "paused")
 
@@ -30,8 +52,11 @@ WAITING = ("starved", "blocked", "paused")
 class Listener(Protocol):
     """Be told by stages what their run must know."""
 
-    def acknowledge(self, stage: Stage, marker: Barrier | Commit, parts: Mapping[str, Any]) -> None:
+    def acknowledge(self, stage: Stage, marker: Barrier | Commit, parts: Mapping[str, Sequence[Any]]) -> None:
         """Take note that `stage` has done what `marker` asked of it."""
+
+    def checkpoint_failed(self, barrier: Barrier, error: OSError) -> None:
+        """Take note that this checkpoint cannot be whole: a disk is full, which may pass."""
 
     def probe_arrived(self, probe: LatencyProbe) -> None:
         """Take note that a latency probe has reached a sink."""
@@ -61,6 +86,7 @@ class Stage(ABC):
         self.failed_above = False
         self.over = False
         self.eager_flush = False
+        self.writing = IN_MEMORY
         #: Items that went to an output of a route which nobody reads.
         self.unread = 0
 
@@ -149,15 +175,17 @@ class Stage(ABC):
         self.ledger.abandoned += self.ledger.in_flight
         self.ledger.in_flight = 0
 
-    def parts(self) -> dict[str, Any]:
-        """Return what this stage remembers, by the keys of its operators, at a moment when nothing is in its hands."""
-        return {key: self.snapshot() for key in self.planned.keys[:1]}
+    def remembered(self) -> Iterator[tuple[str, Iterable[Any]]]:
+        """Yield what this stage remembers, in pieces, by the keys of its operators; nothing is in its hands then."""
+        snapshot = self.snapshot()
+        if snapshot is not None:
+            yield self.planned.keys[0], (snapshot,)
 
-    async def restore_parts(self, parts: Mapping[str, Any]) -> None:
-        """Begin with what `parts` returned in an earlier run; an operator that it does not know begins afresh."""
+    async def restore_parts(self, parts: Mapping[str, Sequence[Any]]) -> None:
+        """Begin with what was remembered in an earlier run; an operator that `parts` does not name begins afresh."""
         for key in self.planned.keys[:1]:
-            if parts.get(key) is not None:
-                self.restore(parts[key])
+            for snapshot in parts.get(key, ()):
+                self.restore(self.writing.decode(snapshot))
 
     def snapshot(self) -> Any:
         """Return the state of this stage's one operator."""
@@ -219,21 +247,38 @@ class Stage(ABC):
 
     async def checkpoint(self, barrier: Barrier) -> None:
         """Take this stage's part of a checkpoint, and let the barrier on."""
-        self.listener.acknowledge(self, barrier, await self.answer(barrier))
+        try:
+            self.listener.acknowledge(self, barrier, await self.answer(barrier))
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self.listener.checkpoint_failed(barrier, error)
         self.outlet.mark(barrier)
         for channel in self.letter_edges:
             channel.mark(barrier)
 
-    async def answer(self, marker: Barrier | Commit) -> dict[str, Any]:
+    async def answer(self, marker: Barrier | Commit) -> dict[str, list[Any]]:
         """Do what a checkpoint asks of this stage: return its part, the writer's prepared; or let the writer commit."""
         if isinstance(marker, Commit):
             assert self.writer is not None
             await self.writer.commit(marker.epoch)
             return {}
-        parts = self.parts()
+        parts: dict[str, list[Any]] = {}
+        for key, pieces in self.remembered():
+            parts[key] = [await self._written_down(key, piece) for piece in pieces]
         if self.writer is not None:
-            parts[self.planned.keys[-1]] = await self.writer.prepare(marker.epoch)
+            key = self.planned.keys[-1]
+            parts[key] = [await self._written_down(key, await self.writer.prepare(marker.epoch))]
         return parts
+
+    async def _written_down(self, key: str, piece: Any) -> Any:
+        """Write a piece down as a checkpoint keeps it; of many, each takes a small part of a turn."""
+        while self.turn.spent():
+            await self.turn.wait(served=True)
+        try:
+            return self.writing.encode(piece)
+        except NotSerialisable as error:
+            raise NotSerialisable(f"{key}: {error}") from error.__cause__
 
     def inject(self, marker: Marker) -> None:
         """Hand a marker to this stage alone, behind what already waits for it."""

@@ -25,6 +25,8 @@ FAILURES = (Exception, CancelledError)
 MAX_OUT = 2048
 #: Dead letters that a step gathers before it returns.
 MAX_LETTERS = 64
+#: Results of windows that are worked out between two looks at the clock.
+DUE_AT_ONCE = 64
 #: Seconds of work between two looks at the clock.
 SLICE = 0.00025
 
@@ -55,6 +57,7 @@ class Stepper:
         self._total = self._done = self._base = 0
         self._cost = SLICE
         self.countdown = program.countdown
+        self.firing = program.firing
         self._exact = exact
 
     # -- feeding --------------------------------------------------------------------------------------------------
@@ -82,7 +85,8 @@ class Stepper:
         self.out = []
         self._emit = self.out.append
         self.ledger.emitted += len(out)
-        self.ledger.passed += sum(map(len, out)) if self.program.gathers else len(out)
+        if self.firing is None:
+            self.ledger.passed += sum(map(len, out)) if self.program.gathers else len(out)
         # Where exact positions travel with the items, the batch's own would only keep the source's batch alive.
         return Batch(out, None if self.program.gives == "pair" else self.origin)
 
@@ -90,6 +94,9 @@ class Stepper:
 
     def step(self, deadline: float) -> None:
         """Work until `deadline` (of `perf_counter`), a full `out`, or the end of what was fed."""
+        if self.firing is not None and self.firing.waiting:
+            self._give_due(deadline)
+            return
         while True:
             size = self._slice()
             began = perf_counter()
@@ -101,9 +108,38 @@ class Stepper:
                 return
             if self._done >= self._total:
                 self._end_of_batch()
+                self._fire()
                 return
+            if self.firing is not None and self.firing.waiting:
+                return  # what is due leaves first
             if now >= deadline or len(self.out) >= MAX_OUT or len(self.letters) >= MAX_LETTERS:
                 return
+
+    def _give_due(self, deadline: float) -> None:
+        """Hand on results that are due, until `deadline`, a full `out`, or the last of them."""
+        firing, shaped = self.firing, self.program.shaped
+        assert firing is not None
+        while firing.waiting and len(self.out) < MAX_OUT:
+            self.out += [shaped(moment, result) for moment, result in firing.give(DUE_AT_ONCE)]
+            if perf_counter() >= deadline:
+                break
+        self.hungry = self._done >= self._total and not firing.waiting
+
+    def _fire(self) -> None:
+        """Have what is due by now wait to be handed on: who is fed next may be long in coming."""
+        firing = self.firing
+        if firing is not None:
+            if firing.clock.highest >= firing.due:
+                firing.fire()
+            if firing.waiting:
+                self.hungry = False
+
+    def advance(self, watermark: float) -> None:
+        """Take note that nothing before `watermark` is still to come; only when `hungry`, and it may not be then."""
+        clock = self.program.clock
+        if watermark > clock.highest:
+            clock.highest = watermark
+            self._fire()
 
     def _run(self, size: int) -> None:
         """Run one slice, up to the first item that fails."""
@@ -212,7 +248,13 @@ class Stepper:
     # -- the end --------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Hand on what the operators held back (a partial batch), through the operators after each."""
+        """Hand on what the operators held back (a partial batch), or have it wait: `hungry` tells which."""
+        if self.firing is not None:
+            self._let_go()
+            self._done = self._total
+            self.firing.end()
+            self.hungry = not self.firing.waiting
+            return
         for i, state in enumerate(self.program.states):
             if state is not None:
                 for item in state.flush():
@@ -231,11 +273,13 @@ class Stepper:
         self.ledger.dropped = sum(self._counts[:-1])
         self.ledger.retained = self.program.retained
         self.ledger.in_flight = self._left()
-        if not self.program.emits:
+        if not self.program.emits or self.firing is not None:
             # A sink's own `put` is called in the loop, where counting would cost each item: here it is worked out.
             ledger = self.ledger
             gone = ledger.dropped + ledger.failed + ledger.retained + ledger.in_flight + ledger.abandoned
-            ledger.passed = ledger.emitted = ledger.received - gone
+            ledger.passed = ledger.received - gone
+            if self.firing is None:
+                ledger.emitted = ledger.passed
         self.ledger.drops = {
             operator.label: count
             for operator, count in zip(self.program.operators, self._counts, strict=False)

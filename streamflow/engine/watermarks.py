@@ -22,6 +22,22 @@ class Watermarks:
         self._idle.discard(port)
         return self._news()
 
+    def note(self, port: int, time: float) -> None:
+        """Take the watermark of `port` from an item, which carries it on itself: see `least`."""
+        if time > self._times[port] or port in self._idle:
+            self._times[port] = max(time, self._times[port])
+            self._idle.discard(port)
+            self._rise()
+
+    @property
+    def least(self) -> float:
+        """Return the watermark of all inputs together, which never goes back."""
+        return self._highest
+
+    def _rise(self) -> None:
+        active = [time for port, time in self._times.items() if port not in self._idle]
+        self._highest = max(self._highest, min(active, default=-math.inf))
+
     def idle(self, port: int) -> Marker | None:
         """Take note that `port` waits for the outside world; return what is to be handed on, if anything."""
         self._idle.add(port)
@@ -37,9 +53,8 @@ class Watermarks:
         """Return what all inputs together say now, if it differs from what was said last; time never goes back."""
         if not self._times:
             return None  # the end itself says more
-        active = [time for port, time in self._times.items() if port not in self._idle]
-        self._highest = max(self._highest, min(active, default=-math.inf))
-        now = Watermark(self._highest) if active else Idle()
+        self._rise()
+        now = Watermark(self._highest) if len(self._times) > len(self._idle) else Idle()
         if now == self._told:
             return None
         self._told = now

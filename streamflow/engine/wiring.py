@@ -11,13 +11,14 @@ from typing import Any
 from streamflow.channels.memory import Channel
 from streamflow.channels.spill_disk import SpillDisk
 from streamflow.channels.spilling import SpillChannel
+from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
 from streamflow.engine.outlet import Outlet, RoutingOutlet
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.run_clock import RunClock
-from streamflow.engine.stage import Listener, Stage
+from streamflow.engine.stage import IN_MEMORY, Listener, Stage, Writing
 from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
@@ -29,15 +30,22 @@ from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleSt
 from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
+from streamflow.model.arguments import duration_of
 from streamflow.model.checkpoint import Checkpoint
-from streamflow.model.interfaces import Executor, InlineWriter, Pool
-from streamflow.model.positions import Where, resolved
+from streamflow.model.errors import FlowError
+from streamflow.model.events import Event
+from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
+from streamflow.model.positions import Stamp, Where, resolved
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Apply
+from streamflow.state.checkpoint_file import CheckpointFile
 from streamflow.state.encoding import decode, encode
+
+#: Where checkpoints are kept.
+CheckpointPlace = str | os.PathLike[str] | CheckpointStore
 
 _TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": DebounceStage, "timeout": TimeoutStage}
 
@@ -45,28 +53,38 @@ _TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": De
 class Wiring:
     """Hold the live parts of one run of `plan`; what was opened is in `ends`, for the run to close."""
 
-    def __init__(self, plan: Plan, turn: Turn, clock: RunClock, ends: Ends, listener: Listener, *, fuse: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        turn: Turn,
+        clock: RunClock,
+        ends: Ends,
+        listener: Listener,
+        *,
+        fuse: bool,
+        writing: Writing = IN_MEMORY,
+    ) -> None:
         self.plan = plan
         self.turn = turn
         self.clock = clock
         self.ends = ends
         self.listener = listener
         self.fuse = fuse
+        self.writing = writing
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
 
     async def open(self, resume: Checkpoint | None = None) -> None:
         """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
-        for planned in self.plan.stages:
-            if planned.sink is not None:
-                self.ends.writers[planned.index] = await planned.sink.open(self.plan.bounded_at(planned.index))
+        await self.open_sinks(resume)
         for planned in self.plan.stages:
             if planned.source is not None:
                 self.ends.readers[planned.index] = await planned.source.open()
         await self._open_pools()
         self.stages = [self._stage(planned) for planned in self.plan.stages]
         for stage in self.stages:
+            stage.writing = self.writing
             watched = stage.writer is not None and stage.writer.watched
             stage.eager_flush = watched or not self.plan.bounded_at(stage.planned.index)
         self._connect()
@@ -77,6 +95,20 @@ class Wiring:
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
+
+    async def open_sinks(self, resume: Checkpoint | None) -> None:
+        """Open every sink, and have those that were prepared go on from there."""
+        # A checkpoint in memory belongs to a run of this process, whose output was never taken back.
+        goes_on = resume if self.writing is not IN_MEMORY else None
+        for planned in self.plan.stages:
+            if planned.sink is None:
+                continue
+            writer = await planned.sink.open(self.plan.bounded_at(planned.index))
+            self.ends.writers[planned.index] = writer
+            if goes_on is not None:
+                for prepared in goes_on.parts.get(planned.keys[-1], ()):
+                    await writer.resume(self.writing.decode(prepared))
+                await writer.commit(goes_on.epoch)
 
     async def _open_pools(self) -> None:
         for planned in self.plan.stages:
@@ -106,7 +138,9 @@ class Wiring:
         if planned.kind == "placed":
             return PlacedStage(*common, self.pools[planned.placed[0].on], pairs=pairs)
         if planned.kind == "merge":
-            return MergeStage(*common)
+            merging = MergeStage(*common)
+            merging.stamped = self.plan.timed and not planned.letters
+            return merging
         if planned.kind == "concat":
             return ConcatStage(*common)
         if planned.kind == "zip":
@@ -125,13 +159,14 @@ class Wiring:
         kind = SourceStage if planned.kind == "source" else FusedStage
         stage = kind(planned, self.turn, self.listener, writer)
         stage.stepper = self.stepper(planned, writer, stage.ledger)
+        stage.tells_time = self.plan.timed
         if isinstance(stage, SourceStage):
             stage.prepare_to_read(self.ends.readers[planned.index])
         return stage
 
     def stepper(self, planned: PlannedStage, writer: InlineWriter[Any] | None, ledger: Ledger) -> Stepper:
         """Return the synchronous heart of a fused stage, with the sink's `put` as its last operator if it has one."""
-        return make_stepper(planned, writer.put if writer is not None else None, ledger, self.plan.tracked, self.fuse)
+        return make_stepper(planned, writer.put if writer is not None else None, ledger, self.plan, self.fuse)
 
     def _expanding(self, planned: PlannedStage, pairs: bool) -> Stage:
         assert isinstance(planned.operator, FlatMap)
@@ -194,7 +229,8 @@ class Wiring:
         )
 
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
-        if not planned.fused or not isinstance(planned.fused[-1], Route):
+        last = planned.fused[-1] if planned.fused else None
+        if last is None or not (isinstance(last, Route) or last.parts_late):
             return Outlet([channel for _, channel in data])
         outputs: dict[Any, list[Channel]] = {}
         for edge, channel in data:
@@ -226,7 +262,52 @@ class Wiring:
 
 def _encode_located(pairs: list[tuple[Any, Where]]) -> bytes:
     """Encode items with their positions, which are worked out now: what they would be worked out from is in memory."""
-    return encode([(item, resolved(where)) for item, where in pairs])
+    return encode([(item, _settled(where)) for item, where in pairs])
+
+
+def _settled(where: Where) -> Where:
+    """Return a position worked out, with the time that travels with it."""
+    return where._replace(position=resolved(where)) if isinstance(where, Stamp) else resolved(where)
+
+
+#: As bytes, by pickle; they are read only as far as they can do no harm.
+ON_DISK = Writing(encode, decode)
+
+
+def durable_for(
+    checkpoint: CheckpointPlace | None,
+    plan: Plan,
+    *,
+    every: object,
+    resume: Resume | Checkpoint,
+    tell: Callable[[Event], None],
+) -> Durable | None:
+    """Return what keeps the checkpoints of a run; None for a run without. FlowError says what cannot be meant."""
+    if not isinstance(resume, Checkpoint) and resume not in RESUME:
+        raise FlowError(
+            f"resume={resume!r}: expected {', '.join(map(repr, RESUME))}, or what run.checkpoint() returned"
+        )
+    if checkpoint is None:
+        if resume == "require":
+            raise FlowError("resume='require': say where the checkpoints are, as in run(checkpoint='events.ckpt')")
+        return None
+    if isinstance(resume, Checkpoint):
+        raise FlowError(
+            "run(checkpoint=..., resume=...): go on from what is on the disk, or from memory, not from both"
+        )
+    seconds = duration_of("run(every=...)", every)
+    if seconds < LEAST_EVERY:
+        raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
+    path: str | None = None
+    if isinstance(checkpoint, CheckpointStore):
+        store = checkpoint
+    elif isinstance(checkpoint, (str, os.PathLike)):
+        path = os.fspath(checkpoint)
+        store = CheckpointFile(path)
+    else:
+        raise FlowError(f"run(checkpoint={checkpoint!r}): expected the path of a file, as in checkpoint='events.ckpt'")
+    check_resumable(plan, path)
+    return Durable(store, plan, every=seconds, resume=resume, tell=tell)
 
 
 def awaits(operator: FlatMap) -> bool:
@@ -236,7 +317,7 @@ def awaits(operator: FlatMap) -> bool:
 
 
 def make_stepper(
-    planned: PlannedStage, put: Callable[[Any], object] | None, ledger: Ledger, tracked: bool, fuse: bool
+    planned: PlannedStage, put: Callable[[Any], object] | None, ledger: Ledger, plan: Plan, fuse: bool
 ) -> Stepper:
     """Build the stepper of a fused stage."""
     operators: tuple[ElementOperator, ...] = planned.fused
@@ -244,7 +325,7 @@ def make_stepper(
         assert planned.sink is not None
         operators = (*operators, Apply("tap", put, planned.sink.label, planned.sink.errors))
     made: list[Stepper] = []
-    pairs = tracked and not planned.letters
+    pairs = plan.tracked and not planned.letters
     program = Program(
         operators,
         lambda: made[0].position(),
@@ -253,6 +334,7 @@ def make_stepper(
         takes="pair" if pairs and planned.source is None else "item",
         gives="pair" if pairs else "item",
         raw=planned.source is not None and planned.source.decode is not None,
+        stamps=plan.timed and pairs,
         fuse=fuse,
     )
     stepper = Stepper(planned.name, program, ledger, exact=planned.source is not None)

@@ -106,9 +106,10 @@ class CompressedInput(InputFile):
         return self._stored
 
     def seek(self, offset: int) -> None:
-        """Go to `offset` of the content: from the beginning, which takes as long as reading up to there."""
-        self._file.seek(0)
-        self._begin()
+        """Go to `offset` of the content: back from the beginning, which takes as long as reading up to there."""
+        if offset < self._at or self._error is not None:
+            self._file.seek(0)
+            self._begin()
         scrap = bytearray(BLOCK)
         while self._at < offset and self.read_into(scrap := scrap[: offset - self._at]):
             pass

@@ -124,8 +124,8 @@ class Target:
         if self.temporary is None and status.size != length:
             raise FileChangedByOthers(
                 errno.EBUSY,
-                f"somebody else writes to it too ({status.size:,} bytes are there, {length:,} were expected): a run with "
-                f"checkpoints cuts it where it goes on, so give it a file of its own",
+                f"somebody else writes to it too ({status.size:,} bytes are there, {length:,} were expected): a run "
+                f"with checkpoints cuts it where it goes on, so give it a file of its own",
                 self.path,
             )
         name = None if self.temporary is None else os.path.basename(self.temporary)

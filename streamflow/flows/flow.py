@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
 from streamflow.flows.resolve import Follow, Place, as_executor, as_followed, as_sink, as_source
 from streamflow.flows.runnable import Runnable
-from streamflow.model.arguments import memory_of, seconds_of, whole_number
+from streamflow.model.arguments import duration_of, memory_of, seconds_of, whole_number
 from streamflow.model.errors import FlowError
 from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
+from streamflow.model.windows import WindowResult
+from streamflow.operators.aggregation import Aggregation
 from streamflow.operators.batch import BatchBySize, BatchWithin
 from streamflow.operators.callables import name_of, require_callable, require_plain
 from streamflow.operators.distinct import Distinct
 from streamflow.operators.edge import Buffer
+from streamflow.operators.element import LATE, RESULTS
+from streamflow.operators.event_time import EventTime
 from streamflow.operators.fan import Output, Route
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Concurrency, apply_operator
+from streamflow.operators.recipe import Recipe, aggregated, collected, reduced
 from streamflow.operators.scan import Scan
 from streamflow.operators.skip import DropWhile, Skip
 from streamflow.operators.take import Take, TakeWhile
 from streamflow.operators.timing import Debounce, Throttle, Timeout
+from streamflow.operators.window import Late, Window, window_operator, with_recipe
+from streamflow.operators.window_specs import Duration, WindowSpec
 
 if TYPE_CHECKING:
     import os
@@ -408,6 +415,54 @@ class Flow(Generic[T]):
         """Fail with `ItemTimeout` when no item arrives for `seconds`."""
         return self._then(Timeout(seconds_of("timeout", seconds), name))
 
+    def event_time(
+        self,
+        function: Callable[[T], Any],
+        *,
+        max_lateness: Duration = 0,
+        idle_after: Duration | None = None,
+        max_ahead: Duration | None = "1d",
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        name: str | None = None,
+    ) -> Flow[T]:
+        """Say when each item happened: `function(item)` gives seconds since the epoch, a datetime or ISO 8601 text.
+
+        A datetime without a time zone is in UTC. Items may come up to `max_lateness` later than the newest so far; what
+        comes later still is late. After `idle_after` without an item this flow does not hold up others that it is
+        merged with. A time further ahead of the wall clock than `max_ahead` fails (None: whatever it is is taken), and
+        one that is so far ahead of all before it moves time on by no more than that. Durations are seconds, a timedelta
+        or text as "5s".
+        """
+        require_plain(function, "event_time")
+        operator = EventTime(
+            function,
+            duration_of("event_time(max_lateness=...)", max_lateness, zero=True),
+            None if idle_after is None else duration_of("event_time(idle_after=...)", idle_after),
+            None if max_ahead is None else duration_of("event_time(max_ahead=...)", max_ahead),
+            name,
+            ErrorPolicy(on_error, max_failures),
+        )
+        return self._then(operator)
+
+    # -- keys -----------------------------------------------------------------------------------------------------
+
+    def key_by(
+        self,
+        function: Callable[[T], K],
+        *,
+        on_error: OnError = "fail",
+        max_failures: int | None = None,
+        name: str | None = None,
+    ) -> KeyedFlow[K, T]:
+        """Treat items apart by `function(item)`, a hashable key: go on with `.window(...)` and the like.
+
+        Keys are told apart as in a dict; None is a key like any other, and NaN is one. `on_error` holds for what comes
+        after, too.
+        """
+        require_plain(function, "key_by")
+        return KeyedFlow(self._part, function, name, ErrorPolicy(on_error, max_failures))
+
     # -- edges ----------------------------------------------------------------------------------------------------
 
     def buffer(
@@ -562,6 +617,76 @@ class Flow(Generic[T]):
     def __repr__(self) -> str:
         labels = [part.what.label for part in Graph((self._part,)).parts()]
         return f"<Flow {' → '.join(labels if len(labels) < 8 else [*labels[:3], '…', *labels[-3:]])}>"
+
+
+class KeyedFlow(Generic[K, T]):
+    """Describe a flow whose items are treated apart by their keys."""
+
+    __slots__ = ("_errors", "_key", "_name", "_part")
+
+    def __init__(self, part: Part, key: Callable[[T], K], name: str | None, errors: ErrorPolicy) -> None:
+        self._part, self._key, self._name, self._errors = part, key, name, errors
+
+    def window(
+        self,
+        window: WindowSpec,
+        *,
+        every: Duration | None = None,
+        late: Late = "drop",
+        keep: Duration | None = None,
+        name: str | None = None,
+    ) -> WindowedFlow[K, T]:
+        """Divide the items of each key by event time, by `sf.tumbling(...)`, `sliding`, `session` or `global_window`.
+
+        Each `every` of event time there are early results (`EarlyResult`) of open windows that have changed. Late items
+        are dropped and counted, or go to `.late` of what `aggregate` returns. With `late="update"` a window that has
+        closed takes them on for `keep` more, and each gives an `UpdatedResult`.
+        """
+        return WindowedFlow(
+            self._part, window_operator(self._key, window, every, late, keep, name or self._name, self._errors)
+        )
+
+    def __repr__(self) -> str:
+        return f"<KeyedFlow of {Flow(self._part)!r} by {name_of(self._key)}>"
+
+
+class WindowedFlow(Generic[K, T]):
+    """Describe a keyed flow that is divided into windows: say what is to be made of each."""
+
+    __slots__ = ("_operator", "_part")
+
+    def __init__(self, part: Part, operator: Window) -> None:
+        self._part, self._operator = part, operator
+
+    def aggregate(self, **aggregations: Aggregation) -> WindowResults[T]:
+        """Return a flow of a `WindowResult` for each key and window, whose `value` is a dict of these names."""
+        return self._results(aggregated(aggregations))
+
+    def reduce(self, function: Callable[[T, T], T]) -> WindowResults[T]:
+        """Fold the items of each key and window by `function(value, item)`, which begins with the first of them."""
+        return self._results(reduced(function))
+
+    def collect(self) -> WindowResults[T]:
+        """Gather the items of each key and window in a list."""
+        return self._results(collected())
+
+    def _results(self, recipe: Recipe) -> WindowResults[T]:
+        return WindowResults(Part(with_recipe(self._operator, recipe), (self._part,)))
+
+
+class WindowResults(Flow[WindowResult], Generic[T]):
+    """Be the flow of what windows give; `late` is the flow of the items that came after their windows had closed."""
+
+    __slots__ = ("_windows",)
+
+    def __init__(self, windows: Part) -> None:
+        super().__init__(Part(Output(RESULTS), (windows,)))
+        self._windows = windows
+
+    @property
+    def late(self) -> Flow[T]:
+        """Return the flow of late items: without it they are dropped and counted."""
+        return Flow(Part(Output(LATE), (self._windows,)))
 
 
 class _Truth:

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from streamflow.engine.durable import Resume
 from streamflow.engine.explain import explain, to_html, to_mermaid
 from streamflow.engine.plan import Plan
 from streamflow.engine.planner import plan
 from streamflow.engine.runner import OnEvent, Run
+from streamflow.engine.wiring import CheckpointPlace
 from streamflow.metrics.report import RunReport
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
@@ -39,7 +41,9 @@ class Runnable:
         stall_after: float = 60.0,
         max_stall: float = 0.001,
         fuse: bool = True,
-        resume: Checkpoint | None = None,
+        checkpoint: CheckpointPlace | None = None,
+        every: object = 1.0,
+        resume: Resume | Checkpoint = "auto",
         memory: str | int | None = None,
         tune_allocator: bool = False,
         gc_threshold: int | None = None,
@@ -48,7 +52,13 @@ class Runnable:
 
         `on_event` is called with each event; `stall_after` are the seconds without movement after which a warning says
         why; `max_stall` those for which the engine holds the loop at most; `fuse=False` interprets instead of
-        generating code; `resume` goes on from a checkpoint. Cancelling cancels the run and cleans up first.
+        generating code. Cancelling cancels the run and cleans up first.
+
+        `checkpoint` is the path of a file in which the run keeps what it has reached, `every` so often (seconds, a
+        timedelta, "5s"). The same call again goes on from there, whatever ended the run before: `kill -9`, an error, a
+        drain (which suspends). `resume="never"` begins anew, `"require"` fails where there is nothing to go on from. A
+        run that has finished is not run again. What `Run.checkpoint` returned may be given as `resume` too: that is one
+        in memory.
 
         `memory` ("512MB", or a number of bytes) is a limit for the whole process and its children: near it, what is not
         in use is given back, then the sources are held until memory has fallen. What the flow itself keeps cannot be
@@ -63,6 +73,8 @@ class Runnable:
             stall_after=stall_after,
             max_stall=max_stall,
             fuse=fuse,
+            checkpoint=checkpoint,
+            every=every,
             resume=resume,
             memory=memory,
             tune_allocator=tune_allocator,
@@ -89,7 +101,9 @@ class Runnable:
         stall_after: float = 60.0,
         max_stall: float = 0.001,
         fuse: bool = True,
-        resume: Checkpoint | None = None,
+        checkpoint: CheckpointPlace | None = None,
+        every: object = 1.0,
+        resume: Resume | Checkpoint = "auto",
         memory: str | int | None = None,
         tune_allocator: bool = False,
         gc_threshold: int | None = None,
@@ -101,6 +115,8 @@ class Runnable:
             stall_after=stall_after,
             max_stall=max_stall,
             fuse=fuse,
+            checkpoint=checkpoint,
+            every=every,
             resume=resume,
             memory=memory,
             tune_allocator=tune_allocator,

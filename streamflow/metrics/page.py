@@ -25,6 +25,7 @@ def page(*, title: str, state: str, bottleneck: str, error: str | None, statisti
         _figures(statistics),
         element("p", element("b", "Bottleneck") + " " + text(bottleneck), class_="verdict"),
         _error(error),
+        _checkpoints(statistics),
         _plan(statistics),
         _over_time(statistics),
     ]
@@ -52,6 +53,29 @@ def _error(error: str | None) -> str:
     return element(
         "section", element("h2", "Why it failed") + element("pre", text(shortened(error, ERROR))), class_="error"
     )
+
+
+def _checkpoints(statistics: RunStatistics) -> str:
+    """Say where the run began, what it has kept to go back to, and what that promises."""
+    found = statistics.checkpoints
+    if found is None:
+        return ""
+    if found.already_done:
+        said = f"an earlier run had finished, after {found.resumed_at:,} items; there was nothing to do"
+        return element("p", element("b", "Checkpoints") + " " + text(f"{found.path}: {said}"), class_="verdict")
+    words = [f"in {found.path}: {found.saved:,} kept"]
+    if found.resumed_from is not None:
+        words.append(f"resumed at {found.resumed_at:,} items (number {found.resumed_from:,})")
+    if found.saved:
+        longest = written(found.longest, "seconds")
+        words.append(
+            f"the last, number {found.epoch:,}, of {written(found.bytes, 'bytes')}; the longest took {longest}"
+        )
+    if found.failed:
+        words.append(f"{found.failed:,} could not be kept")
+    if statistics.promise:
+        words.append(f"promised: {statistics.promise}")
+    return element("p", element("b", "Checkpoints") + " " + text("; ".join(words)), class_="verdict")
 
 
 def _figures(statistics: RunStatistics) -> str:

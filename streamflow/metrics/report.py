@@ -78,6 +78,7 @@ class RunReport:
         if latency.count:
             quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
             lines.append("  latency: " + ", ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in quantiles))
+        lines += _checkpoints(self.statistics)
         lines += _places(self.statistics)
         lines += _memory(self.statistics)
         lines.append(f"  bottleneck: {self.bottleneck}")
@@ -85,6 +86,27 @@ class RunReport:
         if self.error is not None:
             lines += [printable(f"  failed: {self.error}", keep="\n\t").replace("\n", "\n    ")]
         return "\n".join(lines)
+
+
+def _checkpoints(statistics: RunStatistics) -> list[str]:
+    """Say where the run began, and how many checkpoints it has kept."""
+    found = statistics.checkpoints
+    if found is None:
+        return []
+    if found.already_done:
+        return [
+            f"  {found.path}: an earlier run had finished, after {found.resumed_at:,} items; there was nothing to do"
+        ]
+    words = [f"{found.saved:,} kept"]
+    if found.resumed_from is not None:
+        words.insert(0, f"resumed at {found.resumed_at:,} items (number {found.resumed_from:,})")
+    if found.saved:
+        words.append(f"the last of {written(found.bytes, 'bytes')}, written in {written(found.seconds, 'seconds')}")
+    if found.failed:
+        words.append(f"{found.failed:,} could not be")
+    if statistics.promise:
+        words.append(statistics.promise)
+    return [f"  checkpoints in {found.path}: {', '.join(words)}"]
 
 
 def _places(statistics: RunStatistics) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import timedelta
 from operator import index
 
 from streamflow.model.errors import FlowError
@@ -35,6 +36,45 @@ def seconds_of(what: str, seconds: object, *, zero: bool = False) -> float:
     if not is_number or not 0 <= seconds < float("inf") or (seconds == 0 and not zero):  # type: ignore[operator]
         raise FlowError(f"{what}: {seconds!r} is not a number of seconds {'from 0 on' if zero else 'above 0'}")
     return float(seconds)  # type: ignore[arg-type]
+
+
+#: The units in which a stretch of time is given, in seconds.
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
+
+
+def quantity(text: str) -> tuple[str, str] | None:
+    """Return the number and the unit, in small letters, that `text` is made of, or None if it is not."""
+    found = _QUANTITY.fullmatch(text)
+    return (found[1], found[2].lower()) if found else None
+
+
+def seconds_written(text: str) -> float | None:
+    """Return the seconds that `text` says, or None if it says none.
+
+    >>> seconds_written("0.5s"), seconds_written("2 min"), seconds_written("soon")
+    (0.5, 120.0, None)
+    """
+    found = quantity(text)
+    unit = SECONDS.get(found[1] or "s") if found else None
+    return float(found[0]) * unit if found and unit else None
+
+
+def duration_of(what: str, duration: object, *, zero: bool = False) -> float:
+    """Return the seconds of `duration`: a number of them, a timedelta or text as "5s"; FlowError says what is wrong.
+
+    >>> from datetime import timedelta
+    >>> duration_of("size", "1m"), duration_of("size", timedelta(hours=2)), duration_of("size", 0.5)
+    (60.0, 7200.0, 0.5)
+    """
+    if isinstance(duration, timedelta):
+        return seconds_of(what, duration.total_seconds(), zero=zero)
+    if isinstance(duration, str):
+        found = seconds_written(duration)
+        if found is None:
+            raise FlowError(f"{what}: {duration!r} is no stretch of time; write it as in '5s' (us, ms, s, m, h, d)")
+        return seconds_of(what, found, zero=zero)
+    return seconds_of(what, duration, zero=zero)
 
 
 def memory_of(what: str, amount: object, least: int | None = None) -> int:

@@ -74,6 +74,26 @@ class CheckpointCommitted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointFailed(Event):
+    """A checkpoint could not be kept, because of `error`; the run goes on, with that of `epoch` to go back to."""
+
+    error: OSError
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunGoesOn(Event):
+    """The run has found checkpoint `epoch`, by which an earlier run had read `items`; `stand` says what is left to do.
+
+    `running`: to go on from there. `finishing`: to give the output its final name. `done`: nothing.
+    """
+
+    epoch: int
+    items: int
+    stand: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryReclaimed(Event):
     """Memory came near the run's limit, and what was not in use was given back: `reclaimed` bytes, `now` are left."""
 

@@ -193,7 +193,7 @@ class Writer(ABC, Generic[T_contra]):
         return None
 
     async def commit(self, epoch: int) -> None:
-        """Make what `prepare(epoch)` secured visible; may be called again after a crash."""
+        """Make visible what `prepare(epoch)` secured, and those before it; may be called again after a crash."""
         return None
 
     async def resume(self, prepared: Any) -> None:

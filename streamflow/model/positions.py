@@ -86,6 +86,20 @@ class Gathered:
         return f"{len(self.positions)} items, from {self.positions[0]} to {self.positions[-1]}"
 
 
+class Stamp(NamedTuple):
+    """Carry the event time of an item, and the watermark as it stood with it, beside its position across an edge.
+
+    Both are seconds since the epoch.
+    """
+
+    time: float
+    watermark: float
+    position: Where
+
+    def __str__(self) -> str:
+        return str(self.position)
+
+
 class Answerable(ABC):
     """Be a position at whose other end somebody waits for what becomes of the item."""
 
@@ -100,14 +114,21 @@ class Answerable(ABC):
         """Tell them that the item failed."""
 
 
-Where = Position | Span | Place | Gathered | None
+Where = Position | Span | Place | Gathered | Stamp | None
+Bare = Position | Span | Place | Gathered | None
 Known = Position | Span | Gathered | None
+
+
+def plain(where: Where) -> Bare:
+    """Return the position itself, without the time that travels with it."""
+    return plain(where.position) if isinstance(where, Stamp) else where
 
 
 def resolved(where: Where) -> Known:
     """Work out a position that was left open."""
-    if isinstance(where, Place):
-        return where.locate(where.ordinal)
-    if isinstance(where, Gathered):
-        return Gathered(tuple(resolved(one) for one in where.positions))
-    return where
+    found = plain(where)
+    if isinstance(found, Place):
+        return found.locate(found.ordinal)
+    if isinstance(found, Gathered):
+        return Gathered(tuple(resolved(one) for one in found.positions))
+    return found

@@ -110,6 +110,28 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointStatistics:
+    """Say where a run began, and count the checkpoints it has kept; times in seconds.
+
+    `epoch` is the number of the latest that was kept, `bytes` its size before what had not changed was left out,
+    `seconds` the time its writing took and `longest` the longest; `age` is how long ago this run kept it, None before.
+    `resumed_at` is how many items earlier runs had read.
+    """
+
+    path: str
+    resumed_from: int | None = None
+    resumed_at: int = 0
+    already_done: bool = False
+    saved: int = 0
+    failed: int = 0
+    epoch: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    longest: float = 0.0
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Hold what the sampling task saw at one moment; bytes, per cent of one core, seconds since the run's start.
 
@@ -209,6 +231,9 @@ class RunStatistics:
     pools: tuple[PoolStatistics, ...] = ()
     allocator: str | None = None
     places: tuple[PlaceStatistics, ...] = ()
+    checkpoints: CheckpointStatistics | None = None
+    #: What the run promises for its weakest pair of source and sink when it is broken off; of one with checkpoints.
+    promise: str = ""
     #: How many cores the process may use; 0 if nobody has asked.
     cores: int = 0
 

@@ -57,6 +57,11 @@ class BatchBySize(ElementOperator):
         return True
 
     @property
+    def keeps(self) -> str:
+        """Return that it is a partial batch of a certain size."""
+        return f"a partial batch({self.size})"
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """Return the generated form."""
         return (
@@ -92,6 +97,11 @@ class BatchWithin(Operator):
     def label(self) -> str:
         """Return `batch(n, within=s)`, or the user's name."""
         return self.name or f"batch({self.size}, within={self.within:g})"
+
+    @property
+    def keeps(self) -> str:
+        """Return that it is a partial batch of a certain size."""
+        return f"a partial batch({self.size})"
 
     @property
     def multiplies(self) -> bool:

@@ -51,6 +51,11 @@ class Distinct(ElementOperator):
     errors: ErrorPolicy = FAIL
 
     @property
+    def keeps(self) -> str:
+        """Return that it is the keys seen, and how many of them."""
+        return f"the keys seen by distinct(limit={self.limit})"
+
+    @property
     def function(self) -> Callable[..., Any] | None:
         """Return the user's function, if one was given."""
         return self.call

@@ -100,6 +100,11 @@ class Zip(Operator):
     name: str | None = None
     errors: ErrorPolicy = FAIL
 
+    @property
+    def keeps(self) -> str:
+        """Return that it is what waits for its counterpart."""
+        return "what waits in zip"
+
 
 @dataclass(frozen=True, eq=False)
 class Concat(Operator):

@@ -85,6 +85,11 @@ class ConcurrentApply(Operator):
         return self.name or f"{self.kind}({name_of(self.call)})"
 
     @property
+    def keeps(self) -> str:
+        """Return that it is items under way: where order does not matter, a barrier does not wait for them."""
+        return "" if self.ordered else "items under way"
+
+    @property
     def multiplies(self) -> bool:
         """Tell whether an item may vanish here."""
         return self.kind == "filter" or self.errors.drops

@@ -44,6 +44,11 @@ class Scan(ElementOperator):
         return self.name or f"scan({name_of(self.call)})"
 
     @property
+    def keeps(self) -> str:
+        """Return that it is the value the fold has reached."""
+        return "the value of a scan"
+
+    @property
     def function(self) -> Callable[..., Any]:
         """Return the user's function."""
         return self.call

@@ -43,6 +43,11 @@ class Skip(ElementOperator):
         return self.name or f"skip({self.count})"
 
     @property
+    def keeps(self) -> str:
+        """Return that it is how many are still to be left out."""
+        return f"what skip({self.count}) has left"
+
+    @property
     def drops(self) -> bool:
         """Tell that the first items vanish."""
         return True
@@ -81,6 +86,11 @@ class DropWhile(ElementOperator):
     def function(self) -> Callable[..., Any]:
         """Return the user's function."""
         return self.call
+
+    @property
+    def keeps(self) -> str:
+        """Return that it is whether the first to pass has come."""
+        return "whether drop_while still drops"
 
     @property
     def drops(self) -> bool:

@@ -50,6 +50,11 @@ class Take(ElementOperator):
         return self.name or f"take({self.count})"
 
     @property
+    def keeps(self) -> str:
+        """Return that it is how many may still pass."""
+        return f"what take({self.count}) has left"
+
+    @property
     def drops(self) -> bool:
         """Tell that what follows the last item vanishes."""
         return True
@@ -105,6 +110,11 @@ class TakeWhile(ElementOperator):
     def function(self) -> Callable[..., Any]:
         """Return the user's function."""
         return self.call
+
+    @property
+    def keeps(self) -> str:
+        """Return that it is whether the last has passed."""
+        return "whether take_while has decided"
 
     @property
     def drops(self) -> bool:

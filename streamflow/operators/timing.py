@@ -42,6 +42,11 @@ class Debounce(Operator):
         return self.name or f"debounce({self.quiet:g} s)"
 
     @property
+    def keeps(self) -> str:
+        """Return that it is the item that waits."""
+        return "the item that waits in debounce"
+
+    @property
     def multiplies(self) -> bool:
         """Tell that items vanish here."""
         return True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streamflow.sinks.raw_bytes import Bytes
     from streamflow.sinks.registry import resolve
     from streamflow.sinks.rolling import Rolling
+    from streamflow.sinks.sqlite_table import SqliteTable
     from streamflow.sinks.stdout import Stdout
     from streamflow.sinks.text_lines import TextLines
 
@@ -29,6 +30,7 @@ __all__ = [
     "Null",
     "Parquet",
     "Rolling",
+    "SqliteTable",
     "Stdout",
     "TextLines",
     "resolve",
@@ -44,6 +46,7 @@ _HOMES = {
     "Null": "null",
     "Parquet": "parquet",
     "Rolling": "rolling",
+    "SqliteTable": "sqlite_table",
     "Stdout": "stdout",
     "TextLines": "text_lines",
     "resolve": "registry",

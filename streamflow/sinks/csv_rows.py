@@ -200,8 +200,8 @@ class CsvWriter(LinesWriter):
         """Go on with the file, the header of which is written already."""
         if self._sink.columns is not None and self._columns != tuple(prepared["columns"]):
             raise FlowError(
-                f"Csv(columns={list(self._columns)!r}): {self.target.path} has {list(prepared['columns'])!r} since before "
-                f"the checkpoint; write to another file, or run with resume='never'"
+                f"Csv(columns={list(self._columns)!r}): {self.target.path} has {list(prepared['columns'])!r} since "
+                f"before the checkpoint; write to another file, or run with resume='never'"
             )
         self._rows.clear()
         self._lines.clear()

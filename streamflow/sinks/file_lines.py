@@ -23,7 +23,7 @@ class FileLines(FileSink[T]):
     lines at a time. `compression` is `gzip`, `zstd`, `xz` or None; `auto` goes by the suffix (.gz, .zst, .xz).
     """
 
-    guarantee = "whole or not there; in place if the flow has no end"
+    guarantee = "whole or not there; in place if the flow has no end; exactly once with checkpoints"
     #: Whether a record ends in a line end, so that one torn by a crash is closed before others follow it.
     lines: ClassVar[bool] = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
 from string import Formatter
@@ -39,9 +40,13 @@ class PartNames:
             need = "key=function says what {key} is" if "key" in fields else "put {key} where the key belongs"
             raise FlowError(f"Rolling({pattern!r}): {need}")
         try:
-            self.name(0, "key", 0.0)
+            sample = self.name(0, "key", 0.0)
         except (ValueError, TypeError) as error:
             raise FlowError(f"Rolling({pattern!r}): {error}") from None
+
+        #: The folder below which all parts are, and how many levels of folders there are between it and them.
+        self.folder = os.path.dirname(_beginning(pattern))
+        self.depth = sample.count("/") - (self.folder.rstrip("/").count("/") + 1 if self.folder else 0)
 
     def name(self, number: int, key: str, time: float) -> str:
         """Return the name of part `number` of `key`, which begins at `time` (seconds since the epoch)."""
@@ -56,6 +61,16 @@ def safe(key: str) -> str:
     """
     found = _SAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode(errors="surrogatepass")), key)
     return f"%2E{found[1:]}" if found in (".", "..") else found or "%"
+
+
+def _beginning(pattern: str) -> str:
+    """Return what all names begin with."""
+    beginning = ""
+    for literal, field, _, _ in Formatter().parse(pattern):
+        beginning += literal
+        if field is not None:
+            break
+    return beginning
 
 
 def _fields(pattern: str) -> list[str]:

@@ -19,6 +19,7 @@ SINKS = Registry(
         "arrow": "streamflow.sinks.arrow:Arrow",
         "text": "streamflow.sinks.text_lines:TextLines",
         "stdout": "streamflow.sinks.stdout:Stdout",
+        "sqlite": "streamflow.sinks.sqlite_table:SqliteTable",
         "rolling": "streamflow.sinks.rolling:Rolling",
         "null": "streamflow.sinks.null:Null",
     },

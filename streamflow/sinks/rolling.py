@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -13,13 +14,17 @@ from typing import Any
 
 from streamflow.files.threads import FileThread
 from streamflow.model.arguments import seconds_of, whole_number
+from streamflow.model.checkpoint import Delivery
 from streamflow.model.errors import FlowError
-from streamflow.model.interfaces import InlineWriter, Sink, Writer
+from streamflow.model.interfaces import Sink, Writer
 from streamflow.operators.callables import require_plain
 from streamflow.sinks.file_lines import FileLines
-from streamflow.sinks.lines import HIGH_WATER
+from streamflow.sinks.lines import HIGH_WATER, LinesWriter
+from streamflow.sinks.part import Part
 from streamflow.sinks.part_names import PartNames
+from streamflow.sinks.part_remains import remove_remains
 from streamflow.sinks.policed import PolicedSink
+from streamflow.sinks.ready_parts import ReadyParts
 
 #: Keys whose last number is remembered; of others the next free one is looked for in their folder.
 REMEMBERED = 100_000
@@ -35,10 +40,12 @@ class Rolling(PolicedSink[Any]):
     after parts that are there already; folders are made. At most `open_parts` are open at once: the one that was used
     longest ago ends before another key begins.
 
-    Parts that are whole stay when the run fails: a run that is repeated writes them again, under other numbers.
+    Parts that are whole stay when the run fails: a run that is repeated writes them again, under other numbers. With
+    checkpoints they appear at the next one, and each item is in one part, whatever happened. Parts are then the same as
+    those of an unbroken run where `items` or the key ends them, or `bytes` those of lines that are not compressed.
     """
 
-    guarantee = "whole parts, which stay when a run fails"
+    guarantee = "whole parts, which stay when a run fails; exactly once with checkpoints"
 
     parts: str | os.PathLike[str] | Sink[Any]
     _: KW_ONLY
@@ -69,6 +76,11 @@ class Rolling(PolicedSink[Any]):
         """Return the pattern."""
         return self.part.label
 
+    @property
+    def delivery(self) -> Delivery:
+        """Tell that parts are cut to what was committed, or appear at a commit."""
+        return "exactly once"
+
     async def open(self, bounded: bool) -> RollingWriter:
         """Open nothing yet: a part begins with its first item."""
         return RollingWriter(self)
@@ -86,26 +98,6 @@ def _template(parts: Any) -> FileLines[Any]:
     return parts
 
 
-class Part:
-    """Be one part that is open."""
-
-    def __init__(self, path: str, writer: InlineWriter[Any], begun: float) -> None:
-        self.path = path
-        self.writer = writer
-        self.begun = begun
-        self.used = 0
-        self.items = 0
-        #: Whether it ends before it takes another item.
-        self.full = False
-        #: What kept it from being whole, other than the disk, which is tried again.
-        self.broken: Exception | None = None
-
-    @property
-    def bytes(self) -> int:
-        """Return what is in the file, and what waits for it."""
-        return int(self.writer.target.file.length) + self.writer.pending  # type: ignore[attr-defined]
-
-
 class RollingWriter(Writer[Any]):
     """Lead each item to the part of its key, and end parts that are full or due.
 
@@ -118,9 +110,15 @@ class RollingWriter(Writer[Any]):
         self._thread = FileThread(sink.label)
         self._parts: dict[str, Part] = {}
         #: Those whose parts have ended, well or not, and that are to be closed.
-        self._closing: list[InlineWriter[Any]] = []
+        self._closing: list[LinesWriter] = []
         self._numbers: dict[str, int] = {}
-        self._writes = 0
+        self._count = 0
+        #: What temporary names have in them, with a number after it; how many were made.
+        self._mark = secrets.token_hex(4)
+        self._made = 0
+        self._whole = ReadyParts(sink.part.files)
+        #: Whether whole parts wait for a commit.
+        self._commits = False
         # The parts share what one file would gather before it is written.
         self._share = max(HIGH_WATER // sink.open_parts, 1 << 14)
         self._lock = asyncio.Lock()
@@ -130,7 +128,6 @@ class RollingWriter(Writer[Any]):
     async def write(self, batch: Sequence[Any]) -> None:
         """Write each item; after an error, `written` of them are in their parts."""
         self.written = 0
-        self._writes += 1
         key, encode, parts, sink = self._sink.key, self._encode, self._parts, self._sink
         async with self._lock:
             for item in batch:
@@ -141,7 +138,8 @@ class RollingWriter(Writer[Any]):
                     part = await self._ready(text)
                 part.writer.put(record)
                 part.items += 1
-                part.used = self._writes
+                self._count += 1
+                part.used = self._count
                 self.written += 1
                 if part.items == sink.items or (sink.bytes is not None and part.bytes >= sink.bytes):
                     part.full = True
@@ -154,11 +152,65 @@ class RollingWriter(Writer[Any]):
             for part in self._parts.values():
                 await part.writer.flush()
 
+    async def prepare(self, epoch: int) -> dict[str, Any]:
+        """Bring every part to the disk; from now on, those that are whole wait for a commit."""
+        async with self._lock:
+            self._commits = True
+            for text, part in list(self._parts.items()):
+                if part.full:
+                    await self._end(text)
+            now = asyncio.get_running_loop().time()
+            numbers = dict(self._numbers)
+            preparing = []
+            for text, part in self._parts.items():
+                if part.items:
+                    preparing.append(part.prepare(epoch, text, now))
+                else:
+                    numbers[text] -= 1  # it is begun anew
+            # Each has a thread of its own, and all wait for the same disk.
+            parts = await asyncio.gather(*preparing, return_exceptions=True)
+            for one in parts:
+                if isinstance(one, BaseException):
+                    raise one
+            here = {"epoch": epoch, "mark": self._mark, "made": self._made, "count": self._count, "numbers": numbers}
+            return here | {"parts": parts, "ready": self._whole.prepare(epoch)}
+
+    async def commit(self, epoch: int) -> None:
+        """Give their names to the parts that were whole at `prepare(epoch)`."""
+        async with self._lock:
+            await self._thread.run(self._whole.commit, epoch)
+
+    async def resume(self, prepared: dict[str, Any]) -> None:
+        """Go on with the parts that were open; remove those that were begun later."""
+        async with self._lock:
+            self._commits = True
+            self._mark, self._made, self._count = prepared["mark"], prepared["made"], prepared["count"]
+            self._numbers = dict(prepared["numbers"])
+            known = {one["temporary"] for one in (*prepared["parts"], *prepared["ready"])}
+            await self._thread.run(self._whole.resume, prepared["ready"], prepared["epoch"])
+            await self._thread.run(remove_remains, self._sink.part.files, self._sink.names, self._mark, known)
+            now = asyncio.get_running_loop().time()
+            for one in prepared["parts"]:
+                part = Part(one["path"], await self._open(one["path"]), now - one["age"] / 1000)
+                part.items, part.used = one["items"], one["used"]
+                self._parts[one["key"]] = part
+                await part.writer.resume(one["file"])
+            self._begun.set()
+
     async def finish(self) -> None:
         """End every part."""
         async with self._lock:
             for text in list(self._parts):
                 await self._end(text)
+            await self._thread.run(self._whole.commit)
+
+    async def suspend(self) -> None:
+        """Leave what was prepared as it is; what came later goes now, or when the next run begins."""
+        async with self._lock, AsyncExitStack() as each:
+            while self._parts:
+                _, part = self._parts.popitem()
+                self._closing.append(part.writer)
+                each.push_async_callback(part.writer.suspend)
 
     async def abort(self) -> None:
         """Remove the parts that are not whole."""
@@ -167,6 +219,7 @@ class RollingWriter(Writer[Any]):
                 _, part = self._parts.popitem()
                 self._closing.append(part.writer)
                 each.push_async_callback(part.writer.abort)
+            await self._thread.run(self._whole.discard)
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -194,7 +247,7 @@ class RollingWriter(Writer[Any]):
     async def _begin(self, text: str) -> Part:
         now = time.time()
         path, number = await self._thread.run(self._free_path, text, now)
-        writer: Any = await dataclasses.replace(self._sink.part, path=path).open(True)
+        writer = await self._open(path)
         self._numbers.pop(text, None)
         self._numbers[text] = number
         if len(self._numbers) > REMEMBERED:
@@ -203,11 +256,16 @@ class RollingWriter(Writer[Any]):
         part = self._parts[text] = Part(path, writer, asyncio.get_running_loop().time())
         return part
 
+    async def _open(self, path: str) -> LinesWriter:
+        self._made += 1
+        writer: Any = await dataclasses.replace(self._sink.part, path=path).open(True, f"{self._mark}-{self._made:x}")
+        return writer  # type: ignore[no-any-return]  # what every file of lines opens
+
     def _free_path(self, text: str, now: float) -> tuple[str, int]:
         """Return the path of the next part, with its folder made, and its number. It blocks."""
         files = self._sink.part.files
         number = self._numbers.get(text, -1) + 1
-        while files.kind(path := self._sink.names.name(number, text, now)) != "missing":
+        while (path := self._sink.names.name(number, text, now)) in self._whole or files.kind(path) != "missing":
             number += 1
         files.make_directories(os.path.dirname(path))
         return path, number
@@ -219,7 +277,7 @@ class RollingWriter(Writer[Any]):
             raise part.broken
         try:
             # One whose items were all refused would be an empty file.
-            await (writer.finish() if part.items else writer.abort())
+            await (writer.abort() if not part.items else self._make_ready(part) if self._commits else writer.finish())
         except OSError:
             raise
         except Exception as error:
@@ -231,6 +289,12 @@ class RollingWriter(Writer[Any]):
         self._closing.append(writer)  # which goes on in `close`, should it be cancelled here
         await writer.close()
         self._closing.remove(writer)
+
+    async def _make_ready(self, part: Part) -> None:
+        target = part.writer.target
+        await part.writer.complete()
+        if target.temporary is not None:  # unless an earlier run had finished
+            self._whole.add(part.path, target.temporary, target.file.length)
 
     async def _end_those_due(self) -> None:
         """End each part when its time has come, whether items come or not."""

@@ -26,7 +26,7 @@ class Stdout(PolicedSink[Any]):
     Output that nobody reads any more ends the run with BrokenPipeError (`… | head`).
     """
 
-    guarantee = "line by line"
+    guarantee = "line by line; at least once with checkpoints"
 
     format: Literal["auto", "jsonl", "text"] = "auto"
     _: KW_ONLY

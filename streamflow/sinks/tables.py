@@ -27,7 +27,7 @@ FEW = 8
 class TableSink(FileSink[Any]):
     """Describe what all files of tables have in common."""
 
-    guarantee = "whole or not there"
+    guarantee = "whole or not there; no checkpoints"
     extra: ClassVar[str | None] = "tables"
 
     _: KW_ONLY
@@ -48,8 +48,8 @@ class TableSink(FileSink[Any]):
     def unresumable(self) -> str:
         """Say why a table cannot be gone on with."""
         return (
-            f"{type(self).__name__}({self.label!r}): a file of a table cannot be gone on with after a crash: write JSON "
-            f"Lines or CSV (in parts with Rolling, if they are many) and make the table of them, or leave checkpoint= out"
+            f"{type(self).__name__}({self.label!r}): its file has one end only, so that it cannot be cut and gone on "
+            f"with: write JSON Lines or CSV (Rolling makes many parts), or leave checkpoint= out"
         )
 
     def target(self, bounded: bool, mark: str | None) -> Target:

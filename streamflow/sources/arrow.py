@@ -59,9 +59,9 @@ class Arrow(TableSource):
         if is_stream(path, self.format):
             return await self._open_stream(path, agreed)
         thread = FileThread(path, grace=GRACE)
-        access = await open_at_any_place(thread, self.files, path, "Arrow")
+        access, seen = await open_at_any_place(thread, self.files, path, "Arrow")
         table = partial(ArrowFile, path=path, columns=self.columns, batch_rows=self.batch_rows)
-        return TableReader(self.cursor(access, table, path, agreed), thread, path, access.size)
+        return TableReader(self.cursor(access, table, path, agreed), thread, path, access.size, seen)
 
     async def _open_stream(self, path: str, agreed: Agreed) -> Reader[Any]:
         blocks = _standard_input() if path == "-" else await open_blocks(self.files, path, method_of(path, "auto"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import length_hint
 from typing import Any
@@ -346,7 +346,9 @@ class CsvReader(LineReader):
 
     def position(self) -> Position:
         """Return line and offset of the next record."""
-        return self._next if self._held or self._wants_header else super().position()
+        if self._held or self._wants_header:
+            return replace(self._next, file=self._blocks.mark)
+        return super().position()
 
     async def seek(self, position: Position) -> None:
         """Go on at `position.offset`, with the names that stand at the beginning."""

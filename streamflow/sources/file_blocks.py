@@ -9,10 +9,13 @@ from contextlib import suppress
 from streamflow.files.compression import Method
 from streamflow.files.decompression import MAX_RATIO, CompressedInput, UnreadableContent
 from streamflow.files.file_system import FileSystem, InputFile
+from streamflow.files.looking import changed, look_at, require_same
+from streamflow.files.tail_state import Seen, mark_of
 from streamflow.files.threads import FileThread
 from streamflow.memory.pool import BUFFERS
+from streamflow.model.positions import Position
 from streamflow.model.statistics import Progress
-from streamflow.sources.lines import Blocks
+from streamflow.sources.lines import BOM, Blocks
 from streamflow.sources.pipes import PipeBlocks
 
 #: Bytes that are read at once.
@@ -26,14 +29,14 @@ async def open_blocks(files: FileSystem, path: str, method: Method | None, max_r
     thread = FileThread(path, grace=GRACE)
     opening = thread.submit(_open, files, path, method, max_ratio)
     try:
-        file, seekable, size = await asyncio.shield(opening)
+        file, seekable, size, seen = await asyncio.shield(opening)
     except BaseException:
         await thread.close()
         if opening.done() and opening.exception() is None:
             _close(opening.result()[0])
         raise
     if isinstance(file, InputFile):
-        return FileBlocks(file, thread, seekable, size)
+        return FileBlocks(file, thread, seekable, size, seen)
     await thread.close()
     return PipeBlocks(file, owned=True)
 
@@ -44,9 +47,18 @@ class FileBlocks(Blocks):
     What is read must be copied out of them before `close`: then they go back to the pool.
     """
 
-    def __init__(self, file: InputFile, thread: FileThread, seekable: bool, size: int | None = None) -> None:
+    def __init__(
+        self,
+        file: InputFile,
+        thread: FileThread,
+        seekable: bool,
+        size: int | None = None,
+        seen: Seen | None = None,
+    ) -> None:
         self._file = file
         self._size = size
+        self._seen = seen
+        self.mark = None if seen is None else mark_of(seen)
         self._thread = thread
         self.replayable = seekable
         self._leases = BUFFERS.take(BLOCK), BUFFERS.take(BLOCK)
@@ -82,6 +94,24 @@ class FileBlocks(Blocks):
         stored = self._file.stored(offset)
         return Progress(done=stored, total=None if self._size is None else max(self._size, stored))
 
+    async def require(self, position: Position, *, lines: bool) -> None:
+        """Look at the beginning, and at what comes right before `position`."""
+        if self.replayable and self._seen is not None:
+            await self._settled()
+            await self._thread.run(self._require, position, lines)
+
+    def _require(self, position: Position, lines: bool) -> None:
+        require_same(self._seen, position)
+        offset = position.offset or 0
+        if not offset:
+            return
+        self._file.seek(offset - 1)
+        before, after = bytearray(1), bytearray(1)
+        if not self._file.read_into(before):
+            raise changed(position, "its content is shorter than that")
+        if lines and before != b"\n" and offset > len(BOM) and self._file.read_into(after):
+            raise changed(position, "no line begins there")
+
     async def seek(self, offset: int) -> None:
         """Drop what was read ahead, and move."""
         if not self.replayable:
@@ -113,14 +143,19 @@ class FileBlocks(Blocks):
 
 def _open(
     files: FileSystem, path: str, method: Method | None, max_ratio: float
-) -> tuple[InputFile | int, bool, int | None]:
-    """Return an open file, or the descriptor of a named pipe, whether it can be read again, and its size."""
+) -> tuple[InputFile | int, bool, int | None, Seen | None]:
+    """Return an open file, or the descriptor of a named pipe, whether it can be read again, its size, and a look."""
     kind = files.kind(path)
     if kind == "pipe" and method is None:
-        return files.open_pipe(path), False, None
+        return files.open_pipe(path), False, None, None
     file = files.open_to_read(path)
+    try:
+        seen = look_at(file, path) if kind == "file" else None
+    except BaseException:
+        file.close()
+        raise
     content = file if method is None else CompressedInput(file, method, path, max_ratio)
-    return content, kind == "file", files.size(path)
+    return content, kind == "file", files.size(path), seen
 
 
 def _close(file: InputFile | int) -> None:

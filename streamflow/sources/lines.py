@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from streamflow.files.decompression import UnreadableContent
 from streamflow.model.errors import FlowError, RecordError
 from streamflow.model.interfaces import Block, Reader
-from streamflow.model.positions import Position
+from streamflow.model.positions import FileMark, Position
 from streamflow.model.statistics import Progress
 from streamflow.sources.policed import PolicedSource
 
@@ -27,8 +27,8 @@ FIRST, SHORTEST = 1 << 10, 64
 #: Bytes of a line that is too long which its error shows.
 SHOWN = 200
 
-_BOM = b"\xef\xbb\xbf"
-KEPT = SHOWN + len(_BOM)
+BOM = b"\xef\xbb\xbf"
+KEPT = SHOWN + len(BOM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,9 +205,9 @@ class LineCutter:
             data = b"".join(self._held)
             self._forget()
         self._at = border
-        if self.offset == 0 and data.startswith(_BOM):
-            data = data[len(_BOM) :]
-            self.offset = len(_BOM)
+        if self.offset == 0 and data.startswith(BOM):
+            data = data[len(BOM) :]
+            self.offset = len(BOM)
             if not data:
                 return None
         block = LineBlock(data, self.label, self.line, self.offset)
@@ -220,8 +220,8 @@ class LineCutter:
         self._held.append(self._bytes(min(border, self._at + KEPT)))
         shown = b"".join(self._held)
         whole = self._length + max(border - self._at, 0)
-        if self.offset == 0 and shown.startswith(_BOM):
-            shown, whole, self.offset = shown[len(_BOM) :], whole - len(_BOM), len(_BOM)
+        if self.offset == 0 and shown.startswith(BOM):
+            shown, whole, self.offset = shown[len(BOM) :], whole - len(BOM), len(BOM)
         length = whole - (border > 0)
         error = RecordError(
             f"line of {length:,} bytes is longer than max_line_bytes={self._max_line:,}: raise it to read that",
@@ -248,6 +248,8 @@ class Blocks(ABC):
 
     #: Tell whether `seek` works.
     replayable: bool = False
+    #: By what a later run knows the file again, if it is one.
+    mark: FileMark | None = None
 
     @abstractmethod
     async def next(self) -> tuple[bytearray | bytes, int]:
@@ -259,6 +261,13 @@ class Blocks(ABC):
     def progress(self, offset: int) -> Progress:
         """Return how far the input is, of which the content before `offset` was cut into lines."""
         return Progress(done=offset)
+
+    async def require(self, position: Position, *, lines: bool) -> None:
+        """Raise RecordError if this is not the file that `position` is in, or if that is beyond its end.
+
+        Of `lines`, one must begin there.
+        """
+        return None
 
     async def seek(self, offset: int) -> None:
         """Go on at byte `offset`."""
@@ -319,7 +328,8 @@ class LineReader(Reader[Any]):
 
     def position(self) -> Position:
         """Return line and offset of the next line."""
-        return Position(self._cutter.label, line=self._cutter.line, offset=self._cutter.offset)
+        cutter = self._cutter
+        return Position(cutter.label, line=cutter.line, offset=cutter.offset, file=self._blocks.mark)
 
     def progress(self) -> Progress:
         """Return the bytes of the lines that were given, as they are in the file."""
@@ -329,6 +339,7 @@ class LineReader(Reader[Any]):
         """Go on at `position.offset`."""
         if position.offset is None:
             raise RecordError(f"cannot seek to {position}: it has no offset")
+        await self._blocks.require(position, lines=True)
         await self._blocks.seek(position.offset)
         self._cutter.move(position.offset, position.line or 1)
         self._ended = False

@@ -41,9 +41,9 @@ class Parquet(TableSource):
     async def open_like(self, path: str, agreed: Agreed) -> Reader[Any]:
         """Open the file at `path`, whose schema must be the one that was agreed upon."""
         thread = FileThread(path, grace=GRACE)
-        access = await open_at_any_place(thread, self.files, path, "Parquet")
+        access, seen = await open_at_any_place(thread, self.files, path, "Parquet")
         table = partial(ParquetTable, path=path, columns=self.columns, batch_rows=self.batch_rows)
-        return TableReader(self.cursor(access, table, path, agreed), thread, path, access.size)
+        return TableReader(self.cursor(access, table, path, agreed), thread, path, access.size, seen)
 
 
 class ParquetTable(Table):

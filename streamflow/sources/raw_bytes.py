@@ -148,7 +148,7 @@ class BytesReader(Reader[Any]):
 
     def position(self) -> Position:
         """Return the offset of the next chunk."""
-        return Position(self._label, offset=self._offset)
+        return Position(self._label, offset=self._offset, file=self._blocks.mark)
 
     def progress(self) -> Progress:
         """Return the bytes that were given, as they are in the file."""
@@ -158,6 +158,7 @@ class BytesReader(Reader[Any]):
         """Go on at `position.offset`."""
         if position.offset is None:
             raise RecordError(f"cannot seek to {position}: it has no offset")
+        await self._blocks.require(position, lines=False)
         await self._blocks.seek(position.offset)
         self._offset = position.offset
         self._held, self._length = [], 0

@@ -26,7 +26,7 @@ class Stdin(LineSource[Any]):
     open.
     """
 
-    guarantee = "read once"
+    guarantee = "read once; at most once with checkpoints"
 
     format: Literal["jsonl", "text"] = "jsonl"
     _: KW_ONLY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from streamflow.files.fed import FedFile
 from streamflow.files.threads import FileThread
@@ -25,6 +26,7 @@ class StreamReader(TableReader):
         self._blocks = blocks
         self._draining = False
         super().__init__(decoding(self._fed), thread, path, None)
+        self._mark = blocks.mark
 
     async def read(self, limit: int) -> TableBlock | None:
         """Return the next rows; a batch that was not received whole is none when the run drains."""
@@ -65,6 +67,7 @@ class StreamReader(TableReader):
         if self._reading is not None:
             await asyncio.wait([self._reading])
             self._reading = None
+        await self._blocks.require(replace(position, offset=0), lines=False)
         await self._blocks.seek(0)
         self._fed = FedFile()
         self._cursor = self._decoding(self._fed)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Literal, TypeVar
 
 from streamflow.codecs.arrow import require_arrow
 from streamflow.files.compression import method_of
 from streamflow.files.file_system import FileSystem
+from streamflow.files.looking import look_at, require_same
 from streamflow.files.random_access import RandomAccess
+from streamflow.files.tail_state import Seen, mark_of
 from streamflow.files.threads import FileThread
 from streamflow.model.arguments import whole_number
 from streamflow.model.errors import FlowError, RecordError
@@ -82,8 +84,12 @@ class TableSource(FileSource[Any]):
 class TableReader(Reader[Any]):
     """Have one block read while the flow is at the one before it."""
 
-    def __init__(self, cursor: Cursor, thread: FileThread, path: str, size: int | None) -> None:
+    def __init__(
+        self, cursor: Cursor, thread: FileThread, path: str, size: int | None, seen: Seen | None = None
+    ) -> None:
         self._cursor = cursor
+        self._seen = seen
+        self._mark = None if seen is None else mark_of(seen)
         self._thread = thread
         self._path = path
         self._size = size
@@ -128,7 +134,7 @@ class TableReader(Reader[Any]):
 
     def position(self) -> Position:
         """Return group and row of the next record."""
-        return self._next
+        return replace(self._next, file=self._mark)
 
     def progress(self) -> Progress:
         """Go by the groups that lie behind; the last of them ends with the file."""
@@ -139,6 +145,7 @@ class TableReader(Reader[Any]):
         """Go on at a row of a group."""
         if position.group is None and position.index:
             raise RecordError(f"cannot seek to {position}: it has no group")
+        require_same(self._seen, position)
         if self._reading is not None:
             await asyncio.wait([self._reading])
             self._reading = None
@@ -157,7 +164,9 @@ def refuse_compressed(path: str, what: str) -> None:
         raise FlowError(f"{what}({path!r}): it is read at any place, and compressed inside; decompress the file first")
 
 
-async def open_at_any_place(thread: FileThread, files: FileSystem, path: str, what: str) -> RandomAccess:
+async def open_at_any_place(
+    thread: FileThread, files: FileSystem, path: str, what: str
+) -> tuple[RandomAccess, Seen | None]:
     """Open a file on `thread`, which ends if that fails; a pipe is a mistake."""
     opening = thread.submit(_open, files, path, what)
     try:
@@ -165,11 +174,16 @@ async def open_at_any_place(thread: FileThread, files: FileSystem, path: str, wh
     except BaseException:
         await thread.close()
         if opening.done() and opening.exception() is None:
-            opening.result().close()
+            opening.result()[0].close()
         raise
 
 
-def _open(files: FileSystem, path: str, what: str) -> RandomAccess:
+def _open(files: FileSystem, path: str, what: str) -> tuple[RandomAccess, Seen | None]:
     if files.kind(path) in ("pipe", "special"):
         raise FlowError(f"{what}({path!r}): it is read from its end, which a pipe has not; write it to a file first")
-    return RandomAccess(files.open_to_read(path))
+    file = files.open_to_read(path)
+    try:
+        return RandomAccess(file), look_at(file, path)
+    except BaseException:
+        file.close()
+        raise

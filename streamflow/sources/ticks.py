@@ -20,7 +20,7 @@ class Ticks(Source[int]):
     ones keep to the times set by the first.
     """
 
-    guarantee = "made anew"
+    guarantee = "made anew; at most once with checkpoints"
 
     every: float
     _: KW_ONLY

@@ -10,6 +10,7 @@ import io
 import pickle
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from streamflow.model.errors import CheckpointDamaged, CheckpointMismatch, NotSerialisable
@@ -19,6 +20,8 @@ from streamflow.state.taking_apart import described, way_of, ways
 
 #: How deep the entry at fault is looked for.
 DEPTH = 12
+#: How many entries are tried at once: state may have a million.
+TOGETHER = 500
 
 
 def encode(value: Any) -> bytes:
@@ -55,15 +58,23 @@ def blame(value: Any) -> str:
     path: list[str] = []
     reason, culprit = _reason(value)
     while reason and culprit is not value and len(path) < DEPTH:
-        for place, entry in _entries(value):
-            inner, found = _reason(entry)
-            if inner:
-                path.append(place)
-                value, reason, culprit = entry, inner, found
-                break
-        else:
+        inner = next(_at_fault(value), None)
+        if inner is None:
             break
+        place, value, reason, culprit = inner
+        path.append(place)
     return f"{', '.join(path)}: {reason}" if path else reason
+
+
+def _at_fault(value: Any) -> Iterator[tuple[str, Any, str, Any]]:
+    """Yield the entries that cannot be written: where, what, why, and what in them is to blame."""
+    entries = _entries(value)
+    while group := list(islice(entries, TOGETHER)):
+        if _reason([entry for _, entry in group])[0]:
+            for place, entry in group:
+                reason, culprit = _reason(entry)
+                if reason:
+                    yield place, entry, reason, culprit
 
 
 def _reason(value: Any) -> tuple[str, Any]:

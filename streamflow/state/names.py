@@ -17,7 +17,11 @@ from enum import Enum
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
-_EXCEPTIONS = [kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, BaseException)]
+_EXCEPTIONS = [
+    kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type) and issubclass(kind, BaseException) and kind is not ExceptionGroup  # it can be changed
+]
 #: Types whose instances pickle writes by itself, and which may stand for themselves (`defaultdict(list)`).
 TYPES: Final = frozenset[type](
     [
@@ -29,8 +33,10 @@ TYPES: Final = frozenset[type](
 )
 #: Modules of the standard library from whose classes a user's class may be derived.
 _BASES: Final = frozenset(
-    ("builtins", "abc", "typing", "enum", "collections", "collections.abc", "datetime", "decimal", "fractions")
-    + ("numbers", "uuid", "pathlib", "pathlib._local", "ipaddress", "types", "random", "_random")
+    [
+        *("builtins", "abc", "typing", "enum", "collections", "collections.abc", "datetime", "decimal", "fractions"),
+        *("numbers", "uuid", "pathlib", "pathlib._local", "ipaddress", "types", "random", "_random"),
+    ]
 )
 
 
@@ -54,6 +60,7 @@ class Opener:
         self._call = call
 
     def __call__(self, *arguments: Any) -> Any:
+        """Do it."""
         return self._call(*arguments)
 
     def __reduce__(self) -> str:
@@ -76,12 +83,8 @@ def class_named(module: object, name: object) -> type:
     scope: Any = sys.modules.get(module)
     if not isinstance(scope, ModuleType):
         raise Missing(f"the module of {shown} is not imported: import {module} where the flow is described")
-    for part in name.split("."):
-        if (
-            not isinstance(scope, (ModuleType, type))
-            or isinstance(scope, ModuleType)
-            and scope is not sys.modules[module]
-        ):
+    for depth, part in enumerate(name.split(".")):
+        if depth and not isinstance(scope, type):
             raise Refused(f"{shown} is no class of {module}")
         scope = vars(scope).get(part)
         if scope is None:
@@ -96,6 +99,8 @@ def class_named(module: object, name: object) -> type:
 
 
 def _refuse_library(kind: type, shown: str) -> None:
+    if kind.__module__ in ("streamflow.state.names", "streamflow.state.openers"):
+        raise Refused(f"{shown} is what checkpoints are opened with")
     if of_library(kind):
         raise Refused(f"{shown} is of Python's library, and none of those that a checkpoint may hold")
     for base in kind.__mro__[1:]:
@@ -110,4 +115,5 @@ def of_library(kind: type) -> bool:
 
 def reduces_itself(kind: type) -> bool:
     """Tell whether a class says by itself how it is pickled, so that it expects to be called with what it has said."""
-    return kind.__reduce__ is not object.__reduce__ or kind.__reduce_ex__ is not object.__reduce_ex__
+    plain: type[Any] = object
+    return kind.__reduce__ is not plain.__reduce__ or kind.__reduce_ex__ is not plain.__reduce_ex__

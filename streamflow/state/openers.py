@@ -6,13 +6,15 @@ import ipaddress
 import pathlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from enum import Enum
 from fractions import Fraction
 from random import Random
 from typing import Any, Final
 from uuid import UUID, SafeUUID
 
-from streamflow.state.names import TYPES, Opener, Refused, class_named, reduces_itself
+from streamflow.state.names import TYPES, Missing, Opener, Refused, class_named, reduces_itself
 
 _PATHS = {kind.__name__: kind for kind in (pathlib.PosixPath, pathlib.WindowsPath)}
 _PURE = {kind.__name__: kind for kind in (pathlib.PurePosixPath, pathlib.PureWindowsPath)}
@@ -22,8 +24,10 @@ BY_TEXT: Final[dict[str, Any]] = {
     **_PURE,
     **{
         kind.__name__: kind
-        for kind in (ipaddress.IPv4Address, ipaddress.IPv4Network, ipaddress.IPv4Interface)
-        + (ipaddress.IPv6Address, ipaddress.IPv6Network, ipaddress.IPv6Interface)
+        for kind in (
+            *(ipaddress.IPv4Address, ipaddress.IPv4Network, ipaddress.IPv4Interface),
+            *(ipaddress.IPv6Address, ipaddress.IPv6Network, ipaddress.IPv6Interface),
+        )
     },
 }
 
@@ -31,18 +35,23 @@ BY_TEXT: Final[dict[str, Any]] = {
 class Maker:
     """Make instances of one class that a checkpoint names, and be nothing else to pickle."""
 
-    __slots__ = ("_kind", "_make", "_opener")
+    __slots__ = ("_fields", "_kind", "_make", "_opener")
 
-    def __init__(self, opener: Opener, kind: type, make: Callable[..., Any]) -> None:
+    def __init__(
+        self, opener: Opener, kind: type, make: Callable[..., Any], fields: tuple[str, ...] | None = None
+    ) -> None:
         self._opener = opener
+        self._fields = fields
         self._kind = kind
         self._make = make
 
     def __call__(self, *arguments: Any) -> Any:
+        """Make one."""
         return self._make(*arguments)
 
-    def __reduce__(self) -> tuple[Opener, tuple[str, str]]:
-        return self._opener, (self._kind.__module__, self._kind.__qualname__)
+    def __reduce__(self) -> tuple[Opener, tuple[Any, ...]]:
+        named = (self._kind.__module__, self._kind.__qualname__)
+        return self._opener, named if self._fields is None else (*named, self._fields)
 
     def __setstate__(self, state: object) -> None:
         raise Refused(f"it would change how {self._kind.__qualname__} is made")
@@ -77,18 +86,46 @@ def _members(module: object, name: object) -> Maker:
     return Maker(members, kind, kind)
 
 
-def _structs(module: object, name: object) -> Maker:
+def _structs(module: object, name: object, fields: tuple[str, ...]) -> Maker:
     import msgspec
 
     kind: Any = class_named(module, name)
     if not issubclass(kind, msgspec.Struct):
         raise Refused(f"{kind.__qualname__} is no Struct")
+    _same_fields(kind, fields, kind.__struct_fields__)
+    return struct_maker(kind)
+
+
+def struct_maker(kind: Any) -> Maker:
+    """Return what makes a Struct of the values of its fields."""
     fields = kind.__struct_fields__
+    return Maker(structs, kind, lambda *values: kind(**dict(zip(fields, values, strict=True))), fields)
+
+
+def _records(module: object, name: object, fields: tuple[str, ...]) -> Maker:
+    kind = class_named(module, name)
+    if not is_dataclass(kind):
+        raise Refused(f"{kind.__qualname__} is no dataclass")
+    _same_fields(kind, fields, tuple(field.name for field in dataclass_fields(kind)))
+    return record_maker(kind)
+
+
+def record_maker(kind: Any) -> Maker:
+    """Return what makes a dataclass with slots of the values of its fields: by itself it would go by their order."""
+    names = tuple(field.name for field in dataclass_fields(kind))
 
     def make(*values: Any) -> Any:
-        return kind(**dict(zip(fields, values, strict=True)))
+        made = kind.__new__(kind)
+        for name, value in zip(names, values, strict=True):
+            object.__setattr__(made, name, value)  # it may be frozen
+        return made
 
-    return Maker(structs, kind, make)
+    return Maker(records, kind, make, names)
+
+
+def _same_fields(kind: type, written: object, known: tuple[str, ...]) -> None:
+    if written != known:
+        raise Missing(f"the fields of {kind.__module__}.{kind.__qualname__} were {written}, and are {known} by now")
 
 
 def _maker(value: object) -> Maker:
@@ -152,6 +189,7 @@ instances_with = Opener("instances_with", _instances_with)
 calls = Opener("calls", _calls)
 members = Opener("members", _members)
 structs = Opener("structs", _structs)
+records = Opener("records", _records)
 zone = Opener("zone", _zone)
 by_text = Opener("by_text", _by_text)
 random = Opener("random", _random)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copyreg
-import datetime
+import dataclasses
 import reprlib
 import sys
 import types
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter
 from collections.abc import Callable
-from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from random import Random
@@ -20,6 +19,11 @@ from streamflow.state import openers
 from streamflow.state.names import TYPES, Opener, Refused, class_named, of_library, reduces_itself
 
 Way = Callable[[Any], Any]
+#: By which pickle says that it makes an instance, without and with named arguments.
+_NEW: Final = vars(copyreg)["__newobj__"]
+_NEW_WITH: Final = vars(copyreg)["__newobj_ex__"]
+#: By which a frozen dataclass with slots gives its values, without their names.
+_SLOTTED: Final = vars(dataclasses).get("_dataclass_getstate")
 
 
 def _as_it_is(value: Any) -> Any:
@@ -46,7 +50,6 @@ def _by_text(value: Any) -> Any:
 _WAYS: Final[dict[type, Way]] = {
     **dict.fromkeys(TYPES, _as_it_is),
     **dict.fromkeys((Opener, openers.Maker, type(...), type(NotImplemented)), _as_it_is),
-    **dict.fromkeys((datetime.datetime, Decimal, deque, defaultdict, OrderedDict), _as_it_is),
     **dict.fromkeys(openers.BY_TEXT.values(), _by_text),
     Fraction: lambda value: (openers.fraction, (value.numerator, value.denominator)),
     UUID: lambda value: (openers.uuid, (value.int, value.is_safe.value)),
@@ -78,6 +81,8 @@ def way_of(kind: type) -> Way:
         return lambda value: (member, (value.value,))
     if (msgspec := sys.modules.get("msgspec")) is not None and issubclass(kind, msgspec.Struct):
         return _way_of_struct(kind)
+    if "__getstate__" in vars(kind) and kind.__getstate__ is _SLOTTED:
+        return _way_of_slotted(kind)
     return _way_of_instance(kind)
 
 
@@ -86,9 +91,15 @@ def _refuse(value: Any) -> Any:
 
 
 def _way_of_struct(kind: Any) -> Way:
-    maker = openers.Maker(openers.structs, kind, kind)
+    maker = openers.struct_maker(kind)
     fields = kind.__struct_fields__
     return lambda value: (maker, tuple([getattr(value, field) for field in fields]))
+
+
+def _way_of_slotted(kind: Any) -> Way:
+    maker = openers.record_maker(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    return lambda value: (maker, tuple([getattr(value, name) for name in names]))
 
 
 def _way_of_instance(kind: type) -> Way:
@@ -104,9 +115,9 @@ def _way_of_instance(kind: type) -> Way:
         make, arguments, *rest = reduced
         if len(rest) > 3 and rest[3] is not None:
             raise Refused(f"{described(value)} wants a function called with its state, which is not done")
-        if make is copyreg.__newobj__ and arguments[0] is kind:
+        if make is _NEW and arguments[0] is kind:
             return maker, arguments[1:], *rest
-        if make is copyreg.__newobj_ex__ and arguments[0] is kind:
+        if make is _NEW_WITH and arguments[0] is kind:
             return openers.instances_with, (maker, *arguments[1:]), *rest
         if make is kind and called:
             return caller, arguments, *rest

@@ -255,7 +255,9 @@ class _FaultyWriter(Writer[T]):
     async def commit(self, epoch: int) -> None:
         with self._life.call("commit"):
             await self._sink.in_method("commit")
-            self._life.log.visible += self._prepared.pop(epoch, [])
+            for one in sorted(self._prepared):
+                if one <= epoch:
+                    self._life.log.visible += self._prepared.pop(one)
 
     async def abort(self) -> None:
         with self._life.call("abort"):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from streamflow.testing.outside import POOL_PREFIX
+from streamflow.testing.outside import POOL_PREFIX, children
 from streamflow.testing.stacks import describe_task, describe_thread
 
 #: The names of temporary files that streamflow writes beside their final ones.
@@ -125,10 +125,35 @@ def _in_loop() -> bool:
 
 
 def _processes() -> Iterator[tuple[Hashable, str]]:
-    for child in psutil.Process().children(recursive=True):
+    for child in _family():
         words = _describe_process(child)
         if words is not None and not any(word in words for word in _OF_PYTHON):
             yield (child.pid, child.create_time()), words
+
+
+def _family() -> list[psutil.Process]:
+    """Return all processes that came of this one.
+
+    psutil reads the table of the whole machine for it, which takes twenty times as long as all else here.
+    """
+    return psutil.Process().children(recursive=True) if _has_children() else []
+
+
+def _has_children() -> bool:
+    """Tell whether this process may have a child that is not Python's own."""
+    if not hasattr(os, "waitid"):  # macOS, Windows
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    known = set(children())
+    return not known or not known <= _of_trackers("_pid")
+
+
+def _of_trackers(name: str) -> set[int | None]:
+    trackers = [getattr(sys.modules.get(module), "_resource_tracker", None) for module in _TRACKERS]
+    return {getattr(tracker, name, None) for tracker in trackers}
 
 
 def _describe_process(child: psutil.Process) -> str | None:
@@ -158,8 +183,7 @@ def _descriptors() -> Iterator[tuple[Hashable, str]]:
 
 
 def _numbers() -> list[int]:
-    trackers = [getattr(sys.modules.get(name), "_resource_tracker", None) for name in _TRACKERS]
-    of_trackers = {getattr(tracker, "_fd", None) for tracker in trackers}
+    of_trackers = _of_trackers("_fd")
     try:
         return [number for name in os.listdir(_DESCRIPTORS) if (number := int(name)) not in of_trackers]
     except OSError:  # Windows
@@ -186,7 +210,7 @@ def _of_others(kind: str, name: str) -> bool:
     """
     if kind != "shared memory":
         return False
-    ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+    ours = {os.getpid(), *(child.pid for child in _family())}
     named = {int(digits) for digits in re.findall(r"(?<![0-9a-z])\d{2,9}(?![0-9a-z])", name)}
     for _ in range(_LOOKS):
         owners = {pid for pid in named if psutil.pid_exists(pid)} or _mapped_by(name)

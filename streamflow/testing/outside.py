@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 #: The prefix of the default executor's threads. An idle one is woken by the loop only, so it can never wake
@@ -40,12 +39,12 @@ def _numbers() -> list[int]:
 
 
 def _busy_children() -> set[int]:
-    return {child for child in _children() if _state(Path(f"/proc/{child}")) in _AT_WORK}
+    return {child for child in children() if _state(Path(f"/proc/{child}")) in _AT_WORK}
 
 
-def _children() -> Iterator[int]:
-    for number in _numbers():
-        yield from map(int, _read(_TASKS / str(number) / "children").split())
+def children() -> list[int]:
+    """Return the children of this process, unreaped ones too; known on Linux only."""
+    return [int(child) for number in _numbers() for child in _read(_TASKS / str(number) / "children").split()]
 
 
 def _state(of: Path) -> str:

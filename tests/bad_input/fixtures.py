@@ -158,7 +158,7 @@ def _documents(
             if name == "BOM within" and place == "first":
                 continue  # that is no odd record, but the mark of the file
             ends = list(ENDS)
-            for end in {ends[(number + at) % 4], ends[(number + at + 2) % 4]}:
+            for end in (ends[(number + at) % 4], ends[(number + at + 2) % 4]):
                 records = list(good)
                 records.insert({"first": 0, "middle": 1, "last": len(good)}[place], record)
                 yield _joined(f"{suffix}: {name}, {place}, {end}", suffix, records, end, head)

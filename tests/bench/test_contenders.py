@@ -14,8 +14,14 @@ from bench.harness import result_of, spawn
 from bench.report import Setting
 from bench.works import Outcome
 
+NIGHTLY = pytest.mark.nightly
 QUICK = Setting(scale="quick", rounds=1)
-EVERYBODY = [(work.name, name) for work in WORKS.values() for name in work.names()]
+#: The baselines and we by day; other ways to do the same work by night.
+EVERYBODY = [
+    pytest.param(work.name, name, marks=[] if name.startswith("streamflow") or name == work.baseline else NIGHTLY)
+    for work in WORKS.values()
+    for name in work.names()
+]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_the_demo_accounts_for_every_line(tmp_path: Path) -> None:
     bad, enriched = lines_of(tmp_path / "bad.jsonl"), lines_of(tmp_path / "enriched.jsonl")
     assert bad > 100
     assert enriched + bad + dropped == 20_001
-    assert {path.name for path in tmp_path.iterdir()} == {"access.log", "bad.jsonl", "enriched.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {"access.log", "bad.jsonl", "enriched.jsonl", "demo.ckpt"}
 
 
 def test_dead_letters_of_the_demo_name_line_and_offset(tmp_path: Path) -> None:
@@ -69,6 +70,65 @@ def test_the_log_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     with pytest.raises(FlowError):
         (tmp_path / "three").write_text("x")
         write_access_log(tmp_path / "three", 500, 7, lambda written: None)
+
+
+#: The demo, which gets a signal at its so-and-so-many-th record.
+STRUCK = """
+import os, sys
+import streamflow.cli.demo_flow as demo
+from streamflow.cli import main
+number, at, seen, with_country = int(sys.argv.pop()), int(sys.argv.pop()), 0, demo.with_country
+def counted(record, country):
+    global seen
+    seen += 1
+    if seen == at: os.kill(os.getpid(), number)
+    return with_country(record, country)
+demo.with_country = counted
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_demo_goes_on_where_it_was_broken_off(tmp_path: Path, number: signal.Signals) -> None:
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    demo = ["demo", "--lines", "20000", "--dir"]
+    command = [sys.executable, "-c", STRUCK, *demo, str(broken), "7000", str(int(number))]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert not (broken / "enriched.jsonl").exists()
+    again = CliRunner().invoke(cli, [*demo, str(broken)])
+    assert again.exit_code == 0, again.output
+    found = re.search(r"resumed at ([0-9,]+): 0 lost, 0 twice", again.stderr)
+    assert found, again.stderr
+    if number == signal.SIGINT:
+        assert done.returncode == 128 + number, done.stderr
+        assert "suspending: a last checkpoint is being taken" in done.stderr
+        assert f"suspended at {found[1]} items; the same command goes on from there" in done.stderr
+        assert 7_000 < int(found[1].replace(",", "")) < 20_001
+        assert f"resumed at {found[1]} items (checkpoint " in again.stderr
+    CliRunner().invoke(cli, [*demo, str(whole), "--json"])
+    assert (broken / "enriched.jsonl").read_bytes() == (whole / "enriched.jsonl").read_bytes()
+    assert lines_of(broken / "bad.jsonl") == lines_of(whole / "bad.jsonl")
+
+
+def test_the_demo_is_done_once_and_sees_what_is_wrong_with_its_output(tmp_path: Path) -> None:
+    demo = ["demo", "--lines", "2000", "--dir", str(tmp_path)]
+    assert "proof" not in json.loads(CliRunner().invoke(cli, [*demo, "--json"]).stdout)
+    again = CliRunner().invoke(cli, demo)
+    assert "nothing to do (begin anew with --resume never)" in again.stderr
+    assert "0 lost, 0 twice" in again.stderr
+    output = tmp_path / "enriched.jsonl"
+    first, second, *rest = output.read_bytes().splitlines(keepends=True)
+    output.write_bytes(b"".join([second, second, *rest]))
+    spoilt = CliRunner().invoke(cli, [*demo, "--json"])
+    assert spoilt.exit_code == 1
+    assert {name: json.loads(spoilt.stdout)["proof"][name] for name in ("lost", "twice")} == {"lost": 1, "twice": 1}
+    anew = CliRunner().invoke(cli, [*demo, "--resume", "never"])
+    assert anew.exit_code == 0
+    assert output.read_bytes().startswith(first)
+    # Another log is begun anew, whatever there was.
+    other = CliRunner().invoke(cli, ["demo", "--lines", "1000", "--dir", str(tmp_path), "--json"])
+    assert (other.exit_code, json.loads(other.stdout)["statistics"]["checkpoints"]["resumed_from"]) == (0, None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

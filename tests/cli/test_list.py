@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 import streamflow as sf
 from streamflow.cli.commands import cli
+from streamflow.sinks.registry import SINKS
+from streamflow.sources.registry import SOURCES
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -34,6 +37,39 @@ def test_everything_that_can_be_named_is_listed_with_its_options() -> None:
     assert set(places) == {"threads", "processes", "joblib"}
     assert {"count", "timeout", "recycle_after", "memory"} <= set(places["processes"]["options"])
     assert all(one["about"] for kind in listed.values() for one in kind)
+
+
+#: How parts are made that take no path.
+MADE = {
+    "stdin": sf.sources.Stdin,
+    "stdout": sf.sinks.Stdout,
+    "null": sf.sinks.Null,
+    "ticks": lambda: sf.sources.Ticks(1.0),
+    "sqlite": lambda: SINKS.load("sqlite")(path="x.db", table="t"),
+    "rolling": lambda: sf.sinks.Rolling("part-{n}.jsonl", items=1),
+}
+
+
+@pytest.mark.parametrize("name", SINKS.names())
+def test_what_is_said_of_a_sink_with_checkpoints_is_so(name: str, tmp_path: Path) -> None:
+    kind = SINKS.load(name)
+    if kind.extra is not None:
+        pytest.importorskip("pyarrow")
+    sink = MADE[name]() if name in MADE else kind(str(tmp_path / "x"))
+    if sink.unresumable:
+        assert "no checkpoints" in kind.guarantee
+    elif name != "null":  # of which nobody sees anything
+        assert f"{sink.delivery} with checkpoints" in kind.guarantee
+
+
+@pytest.mark.parametrize("name", SOURCES.names())
+def test_what_is_said_of_a_source_with_checkpoints_is_so(name: str, tmp_path: Path) -> None:
+    kind = SOURCES.load(name)
+    if kind.extra is not None:
+        pytest.importorskip("pyarrow")
+    source = MADE[name]() if name in MADE else kind(str(tmp_path / "x"))
+    assert ("read again from any position" in kind.guarantee) == source.replayable
+    assert ("at most once with checkpoints" in kind.guarantee) == (not source.replayable)
 
 
 def test_the_tables_fit_what_there_is() -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 import streamflow as sf
 from streamflow.cli.progress import WINDOW, shown, since
 from streamflow.cli.progress_lines import BAR, busiest_stage, done_share, fill, in_one_line, lines, seconds_left
-from streamflow.model.statistics import EdgeStatistics, Progress, RunStatistics, StageStatistics
+from streamflow.model.statistics import CheckpointStatistics, EdgeStatistics, Progress, RunStatistics, StageStatistics
 
 
 def source(done: int = 0, total: int | None = None, name: str = "in", unit: Any = "bytes", **more: Any) -> Any:
@@ -202,3 +202,9 @@ def test_it_is_drawn_on_a_terminal_and_gone_with_the_run(terminal: bool) -> None
         return
     assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l"), "the cursor is back"
     assert "…" in drawn, "what is too long for the screen is cut"
+
+
+def test_the_age_of_the_last_checkpoint_is_shown_once_there_is_one() -> None:
+    none, some = (CheckpointStatistics(path="a.ckpt", epoch=17, age=age) for age in (None, 0.41))
+    assert "checkpoint" not in in_one_line(at(20.0, source(), checkpoints=none))
+    assert "; checkpoint 17 0.4 s ago" in in_one_line(at(20.0, source(), checkpoints=some))

@@ -76,18 +76,25 @@ def test_a_shell_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     assert (result.exit_code, "name one of bash, zsh, fish" in result.stderr) == (2, True)
 
 
+#: Verbs that are only the beginning of others.
+GROUPS = ("dlq", "checkpoints")
+
+
 def test_every_verb_has_help_with_an_example() -> None:
-    names = [[name] for name in cli.commands] + [["dlq", name] for name in cli.commands["dlq"].commands]  # type: ignore[attr-defined]
+    names = [[name] for name in cli.commands]
+    names += [[group, name] for group in GROUPS for name in cli.commands[group].commands]  # type: ignore[attr-defined]
     for name in names:
         text = call(*name, "--help").stdout
         assert f"streamflow {' '.join(name)}" in text.split("Example", 1)[-1], name
 
 
 def test_every_verb_speaks_json() -> None:
-    verbs = cli.commands | cli.commands["dlq"].commands  # type: ignore[attr-defined]
-    for name, command in verbs.items():
+    verbs = [*cli.commands.items()]
+    for group in GROUPS:
+        verbs += cli.commands[group].commands.items()  # type: ignore[attr-defined]
+    for name, command in verbs:
         flags = {option for parameter in command.params for option in parameter.opts}
-        assert "--json" in flags or name == "dlq", name
+        assert "--json" in flags or name in GROUPS, name
 
 
 def test_what_was_written_and_the_script_as_json(tmp_path: Path) -> None:

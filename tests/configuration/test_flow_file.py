@@ -207,3 +207,40 @@ def test_a_rolling_sink_of_a_path_or_of_a_sink(folder: Path, parts: str) -> None
         "0-0.csv": ["n", "2"],
         "1-0.csv": ["n", "1", "3"],
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "every", "resume"),
+    [
+        ('checkpoint = "kept/events.ckpt"', 1.0, "auto"),
+        ('checkpoint = { path = "kept/events.ckpt", every = "50ms", resume = "never" }', 0.05, "never"),
+        ('[checkpoint]\npath = "kept/events.ckpt"\nevery = 2', 2.0, "auto"),
+    ],
+)
+def test_checkpoints_are_kept_beside_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, every: float, resume: str
+) -> None:
+    (folder / "flow.toml").write_text(stages() + text)
+    monkeypatch.chdir("/")
+    file = FlowFile(folder / "flow.toml")
+    assert file.checkpoints is not None
+    path = str(folder / "kept/events.ckpt")
+    assert file.checkpoints.options == {"checkpoint": path, "every": every, "resume": resume}
+    assert [one.promise for one in file.guarantees] == ["exactly once"]
+
+
+def test_a_named_flow_has_checkpoints_too_and_a_flow_without_them_promises_nothing(folder: Path) -> None:
+    (folder / "flow.toml").write_text('flow = "conf_steps:make"\ncheckpoint = "a.ckpt"\n')
+    (found,) = FlowFile("flow.toml").guarantees
+    assert (found.source, found.sink, found.promise) == ("in.jsonl", "made.jsonl", "exactly once")
+    assert FlowFile("flow.toml", imports=False).guarantees == ()
+    (folder / "flow.toml").write_text(stages())
+    assert (FlowFile("flow.toml").checkpoints, FlowFile("flow.toml").guarantees) == (None, ())
+
+
+def test_a_sink_that_cannot_be_gone_on_with_has_no_checkpoints(folder: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (folder / "flow.toml").write_text('source = "in.jsonl"\nsink = "out.parquet"\ncheckpoint = "a.ckpt"\n')
+    with pytest.raises(ConfigurationError, match="its file has one end only") as caught:
+        FlowFile("flow.toml")
+    assert [(problem.code, problem.place.line) for problem in caught.value.problems] == [("SF110", 3)]

@@ -14,6 +14,7 @@ from streamflow.configuration.problem import CODES, ConfigurationError, Problem
 GOOD = """\
 # prices.toml
 source = { type = "jsonl", path = "in.jsonl", max_line_bytes = "64KiB" }
+checkpoint = { path = "prices.ckpt", every = "2s", resume = "require" }
 stages = [
   { map = "steps:normalise", name = "normalise" },
   { filter = "steps:is_valid", on_error = "skip", max_failures = 10 },
@@ -125,6 +126,20 @@ MISTAKES = [
     Mistake('memory = "1GB"', 'memory = "1 gig"', "SF105", "GiB"),
     Mistake('memory = "1GB"', 'memory = "1B"', "SF106", "16MiB"),
     Mistake("threads = 4 }", "threads = 4 }, concurrency = 2", "SF106", "leave out concurrency"),
+    # checkpoints
+    Mistake("checkpoint =", "checkpoints =", "SF104", "checkpoint"),
+    Mistake('every = "2s"', 'evry = "2s"', "SF104", "every"),
+    Mistake('every = "2s"', 'every = "often"', "SF105", "ms"),
+    Mistake('every = "2s"', 'every = "1ms"', "SF106", "at least 0.01"),
+    Mistake('every = "2s"', "every = true", "SF105", "seconds"),
+    Mistake('resume = "require"', 'resume = "requir"', "SF106", "require"),
+    Mistake('resume = "require"', "resume = false", "SF105", "'never'"),
+    Mistake('{ path = "prices.ckpt", every', "{ every", "SF103", "path"),
+    Mistake('path = "prices.ckpt"', 'path = "-"', "SF106", "events.ckpt"),
+    Mistake('path = "prices.ckpt"', 'path = "./out.csv"', "SF110", "another name"),
+    Mistake('path = "prices.ckpt"', 'path = "./in.jsonl"', "SF110", "another name"),
+    Mistake('{ path = "prices.ckpt", every = "2s", resume = "require" }', "true", "SF105", "events.ckpt"),
+    Mistake('{ path = "prices.ckpt", every = "2s", resume = "require" }', '""', "SF106", "events.ckpt"),
     # things that are missing, or too much
     Mistake('type = "jsonl", path = "in.jsonl",', 'type = "jsonl",', "SF103", "path"),
     Mistake('{ batch = 500, within = "0.5s" }', "{ }", "SF103", "map"),
@@ -213,8 +228,8 @@ def test_a_problem_shows_its_line_and_points_at_its_place(folder: Path) -> None:
     (problem,) = problems_of(folder, GOOD.replace("within", "witin"))
     assert str(problem) == (
         "error[SF104]: unknown option 'witin' for operator 'batch'\n"
-        " --> flow.toml:7:18\n"
-        '7 |   { batch = 500, witin = "0.5s" },\n'
+        " --> flow.toml:8:18\n"
+        '8 |   { batch = 500, witin = "0.5s" },\n'
         "  |                  ^^^^^ did you mean 'within'?\n"
         "  = help: streamflow list"
     )

@@ -65,6 +65,15 @@ def test_what_is_shown_of_any_stage_is_the_same_flow_again(tmp_path: Path, stage
     assert shown(tmp_path, tomli_w.dumps(once)) == once
 
 
+def test_checkpoints_become_a_table_with_all_options(tmp_path: Path) -> None:
+    ends = 'source = "in.jsonl"\nsink = "out.jsonl"\n'
+    for text in ('checkpoint = "a.ckpt"\n', 'checkpoint = { path = "a.ckpt" }\n'):
+        once = shown(tmp_path, text + ends)
+        assert list(once) == ["source", "sink", "checkpoint"]
+        assert once["checkpoint"] == {"path": "a.ckpt", "every": 1.0, "resume": "auto"}
+        assert shown(tmp_path, tomli_w.dumps(once)) == once
+
+
 def test_variables_stay_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMFLOW_SECRET", "hunter2")
     found = shown(tmp_path, 'source = "-"\nsink = "${STREAMFLOW_SECRET}.jsonl"\n')

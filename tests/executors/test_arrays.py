@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
+from tests.sizes import examples
 
 #: Floats in an array: around the size from which it crosses in shared memory, and larger than the smallest arena.
 LENGTHS = (10, 16_383, 16_384, 20_000, 100_000, 300_000)
@@ -67,7 +68,7 @@ def same(found: Any, wanted: Any) -> bool:
     return found.dtype == wanted.dtype and found.shape == wanted.shape and bool((found == wanted).all())
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(6, nightly=100))
 @given(
     st.lists(st.sampled_from(LENGTHS), min_size=1, max_size=40),
     st.lists(st.sampled_from(WAYS), min_size=1, max_size=4),

@@ -168,7 +168,7 @@ def deaths(count: int) -> None:
 
 
 def test_many_deaths_hold_no_descriptors() -> None:
-    deaths(30)
+    deaths(20)
 
 
 @pytest.mark.nightly

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 import streamflow as sf
 from streamflow.testing import check_leaks
+from tests.sizes import examples
 
 FATES = ("fine", "raises", "exits", "is killed", "crashes", "hangs", "gives a lock", "leaves", "is an orphan's parent")
 Item = tuple[int, str]
@@ -73,7 +73,7 @@ class Fate:
 
 fates = st.lists(st.sampled_from((*FATES[:1] * 12, *FATES[1:])), max_size=24)
 #: Each example starts and loses processes: few by default, many at night.
-EXAMPLES = 200 if "--nightly" in sys.argv else 5
+EXAMPLES = examples(5, nightly=200)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -207,6 +207,23 @@ def test_positions_survive_the_disk(tmp_path: Path) -> None:
     assert seen == [(str(n), n + 1) for n in range(500)]
 
 
+def test_event_times_and_watermarks_survive_the_disk() -> None:
+    async def hop(event: dict[str, int]) -> dict[str, int]:
+        await asyncio.sleep(0)
+        return event
+
+    def counted(*, spill: bool) -> sf.Flow[Any]:
+        events = sf.flow([{"at": n + (n * 7) % 5} for n in range(600)]).event_time(lambda e: e["at"], max_lateness=5.0)
+        if spill:
+            events = events.buffer(4, 100_000, overflow="spill").map(hop, concurrency=1)
+        return events.key_by(lambda e: e["at"] % 3).window(sf.tumbling(10)).aggregate(n=sf.agg.count())
+
+    async def main() -> None:
+        assert await counted(spill=True).collect() == await counted(spill=False).collect() != []
+
+    run(main)
+
+
 def test_what_cannot_be_meant_is_refused_with_the_fix() -> None:
     flow = sf.flow(range(3))
     with pytest.raises(sf.FlowError, match="say how much of the disk it may take, as in bytes='1GB'"):

@@ -37,12 +37,19 @@ print(status("VmHWM") - before)
 """
 
 
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "in.parquet"
+    subprocess.run([sys.executable, "-c", MAKE, str(path)], check=True)
+    return path
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak cannot be set back here")
 @pytest.mark.parametrize(("items", "limit"), [("batches", 10**9), ("records", 300_000)])
-def test_a_flow_takes_no_more_than_two_row_groups_and_64_mib(items: str, limit: int, tmp_path: Path) -> None:
-    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
-    subprocess.run([sys.executable, "-c", MAKE, str(source)], check=True)
+def test_a_flow_takes_no_more_than_two_row_groups_and_64_mib(
+    items: str, limit: int, source: Path, tmp_path: Path
+) -> None:
     group = 800_000 * 6 * 8 >> 20
-    command = [sys.executable, "-c", MEASURE, str(source), str(target), items, str(limit)]
+    command = [sys.executable, "-c", MEASURE, str(source), str(tmp_path / "out.parquet"), items, str(limit)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert 0 < int(done.stdout) <= 2 * group + 64, f"{done.stdout.strip()} MiB, row groups have {group}"

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import streamflow as sf
 from streamflow.files.local import LocalFiles
 from streamflow.testing import cancel_everywhere, check_leaks, run
+from tests.sizes import examples
 
 COMMAND = [sys.executable, "-c", "from streamflow.cli import main; main()"]
 SUFFIXES = ["parquet", "arrow", "arrows", "feather", "arrows.gz"]
@@ -54,7 +55,7 @@ def sink(path: Path, **options: Any) -> Any:
     return (sf.sinks.Parquet if path.suffix == ".parquet" else sf.sinks.Arrow)(path, **options)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25, nightly=300))
 @given(records=RECORDS, suffix=st.sampled_from(SUFFIXES), size=st.integers(1, 50), cut=st.integers(1, 50))
 def test_what_is_written_is_read_again_whatever_the_groups(
     records: list[Any], suffix: str, size: int, cut: int, tmp_path_factory: pytest.TempPathFactory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -16,7 +17,15 @@ from streamflow.metrics.markup import element
 from streamflow.metrics.page import charts, steps
 from streamflow.metrics.report import RunReport
 from streamflow.metrics.series import LIMIT
-from streamflow.model.statistics import EdgeStatistics, Latency, Progress, RunStatistics, Sample, StageStatistics
+from streamflow.model.statistics import (
+    CheckpointStatistics,
+    EdgeStatistics,
+    Latency,
+    Progress,
+    RunStatistics,
+    Sample,
+    StageStatistics,
+)
 
 HOSTILE = (
     "</text></svg><script>alert(1)</script>",
@@ -200,3 +209,16 @@ def test_a_line_is_broken_where_nothing_was_seen() -> None:
     )
     [latency] = [one for one in charts(statistics) if one.title == "Latency"]
     assert len(list(ElementTree.fromstring(latency.svg()).iter("polyline"))) == 2
+
+
+def test_where_a_run_with_checkpoints_began_and_what_is_promised() -> None:
+    def page(**checkpoints: object) -> str:
+        found = CheckpointStatistics(path="a<b.ckpt", **checkpoints)  # type: ignore[arg-type]
+        whole = replace(report("in", "out").statistics, checkpoints=found, promise="exactly once")
+        return told(RunReport("finished", whole).to_html())
+
+    said = page(resumed_from=4, resumed_at=412_000, saved=3, failed=1, epoch=7, bytes=2048, longest=0.01)
+    assert "a<b.ckpt: 3 kept; resumed at 412,000 items (number 4); the last, number 7, of 2 KiB" in said
+    assert "1 could not be kept; promised: exactly once" in said
+    assert "an earlier run had finished, after 9 items" in page(resumed_from=1, resumed_at=9, already_done=True)
+    assert "Checkpoints" not in told(report("in", "out").to_html())

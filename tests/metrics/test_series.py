@@ -60,7 +60,7 @@ def test_the_share_of_the_processor_is_the_mean(shares: list[float]) -> None:
 
 def test_a_run_of_days_is_remembered_in_the_same_space() -> None:
     series = Series()
-    for at in range(4 * 86_400):
+    for at in range(0, 4 * 86_400, 4):
         series.add(sample(at))
     assert LIMIT // 2 <= len(series.points()) <= LIMIT
 

@@ -229,11 +229,11 @@ def test_prepare_makes_durable_and_tells_the_length(tmp_path):
     async def main():
         writer = await TextLines(tmp_path / "out.txt", files=files).open(bounded=True)
         writer.put(b"one\n")
-        assert await writer.prepare(1) == 4
+        assert (await writer.prepare(1))["length"] == 4
         assert files.synced == ["sync"]
         await writer.commit(1)
         writer.put(b"two\n")
-        assert await writer.prepare(2) == 8
+        assert (await writer.prepare(2))["length"] == 8
         await writer.abort()
         await writer.close()
 

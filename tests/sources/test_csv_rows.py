@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import streamflow as sf
 from streamflow.codecs.csv_rows import Dialect
 from streamflow.testing import run
+from tests.sizes import examples
 
 FIELD = st.text(st.sampled_from(["a", "é", '"', ",", "\n", " ", "\t", "x"]), max_size=8)
 ROWS = st.lists(st.lists(FIELD, min_size=3, max_size=3), max_size=30)
@@ -268,7 +269,7 @@ def test_a_header_that_names_a_field_twice_and_a_type_of_no_field_are_told(tmp_p
     st.sampled_from([1, 2, 3, 7, 64]),
 )
 @example(b'x""","\n\n', 1)
-@settings(max_examples=300)
+@settings(max_examples=examples(100, nightly=3_000))
 def test_any_bytes_give_the_same_rows_however_they_are_cut(tmp_path_factory, content, chunk):
     path = tmp_path_factory.getbasetemp() / "cut.csv"
     path.write_bytes(content)

@@ -198,10 +198,10 @@ def test_a_run_that_waits_for_a_file_ends_at_once(tmp_path: Path) -> None:
     async def main() -> None:
         seen = Gathered()
         handle = sf.flow(tmp_path / "app.log", follow="poll").to(seen.take).start(on_event=seen.events.append)
-        await asyncio.sleep(100)
+        await asyncio.sleep(20)
         assert seen.changes() == ["missing"]
         await handle.drain()
-        assert asyncio.get_running_loop().time() == pytest.approx(100, abs=0.5)
+        assert asyncio.get_running_loop().time() == pytest.approx(20, abs=0.5)
 
     run(main)
 
@@ -395,7 +395,7 @@ def test_a_next_file_that_cannot_be_opened_yet_is_waited_for(tmp_path: Path) -> 
             (tmp_path / "next").write_text("b\n")
             files.locked.add((tmp_path / "next").stat().st_ino)
             (tmp_path / "next").rename(path)
-            await asyncio.sleep(10)
+            await asyncio.sleep(3)
             assert seen.changes() == ["unreadable"]
             files.locked.clear()
             await seen.reach(["a", "b"])

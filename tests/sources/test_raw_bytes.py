@@ -117,7 +117,7 @@ def test_an_array_with_gaps_is_written_without_them(tmp_path: Path) -> None:
     assert (tmp_path / "x.bin").read_bytes() == b"\x00\x02\x04ad"
 
 
-@pytest.mark.parametrize("item", ["text", 7, {"a": 1}, None, np.array([object()])], ids=repr)
+@pytest.mark.parametrize("item", ["text", 7, {"a": 1}, None, np.array([None])], ids=repr)
 def test_what_are_no_bytes_is_a_bad_item_and_its_neighbours_are_kept(item: object, tmp_path: Path) -> None:
     letters: list[sf.DeadLetter] = []
     sink = sf.sinks.Bytes(tmp_path / "x.bin", on_error=sf.dead_letter(letters))

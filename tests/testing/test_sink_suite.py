@@ -38,6 +38,10 @@ class Lines(Sink[int]):
         return self.defect != "inline is denied"
 
     @property
+    def unresumable(self) -> str:
+        return "its file is made anew by every run"
+
+    @property
     def encode(self) -> Callable[[int], bytes]:
         return lambda number: b"%d\n" % number
 

@@ -22,7 +22,8 @@ from streamflow.engine.resources import open_resource
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch
-from streamflow.model.markers import EndOfStream, Marker
+from streamflow.model.markers import Barrier, EndOfStream, Marker
+from streamflow.model.policies import DeadLetters
 from streamflow.operators.map import ConcurrentApply
 
 #: Slots of the reorder buffer for each item under way: with fewer, one slow item holds up the others (measured).
@@ -48,6 +49,11 @@ class ConcurrentStage(Stage):
         self.failures = Failures(planned.name, self.ledger)
         self.ledger.concurrency = self.limit
         self._pairs = pairs
+        #: Items in the hands of workers, by ordinal, where a barrier need not wait for them.
+        self._under_way: dict[int, Any] = {}
+        self._passes = self._lets_pass()
+        #: What was under way when a barrier came that has not left yet.
+        self._cut: tuple[Any, ...] | None = None
         self._items: Iterator[Any] = iter(())
         self._origins = Origins()
         self._workers: list[asyncio.Task[None]] = []  # each lives as long as the stage
@@ -65,6 +71,15 @@ class ConcurrentStage(Stage):
     def calls_under_way(self) -> int:
         """Return how many workers have an item in their hands."""
         return len(self._workers) - len(self._idle)
+
+    def _lets_pass(self) -> bool:
+        """Tell whether a barrier passes what is under way, which is saved with the checkpoint and done again.
+
+        Where order does not matter: waiting for it at each barrier would cost the longest of many calls each time. Not
+        where a failed item is set aside, which would be twice then, nor with positions, which may lie in a block.
+        """
+        letters = isinstance(self.operator.errors.on_error, DeadLetters)
+        return not self.operator.ordered and not letters and not self._pairs
 
     def _set_capacity(self) -> None:
         """Work out how many items may be under way or wait for their predecessors."""
@@ -121,7 +136,12 @@ class ConcurrentStage(Stage):
             if isinstance(message, EndOfStream):
                 self._ended = True
                 self.failed_above = message.failed
-            self.order.mark(message, self._taken)
+            if self._passes and isinstance(message, Barrier):
+                assert isinstance(self.order, Unordered)
+                self._cut = tuple(self._under_way.values())
+                self.order.let_pass(message)
+            else:
+                self.order.mark(message, self._taken)
             self._wake_emitter()
 
     def _read_on(self) -> Any:
@@ -188,6 +208,7 @@ class ConcurrentStage(Stage):
         """Take an item, fill its slot, take the next. This is the hot path: what can be is kept out of it."""
         order, call, turn, pairs, adaptive = self.order, self._call, self.turn, self._pairs, self.adaptive
         plain = self.operator.kind == "map" and not pairs
+        under_way = self._under_way if self._passes else None
         close = order.close
         loop = asyncio.get_running_loop()
         position = result = None
@@ -214,6 +235,8 @@ class ConcurrentStage(Stage):
                 item, position = item
             index = self._taken
             self._taken = index + 1
+            if under_way is not None:
+                under_way[index] = item
             if not turn.deadline:
                 turn.begin()
             turned = turn.number
@@ -224,8 +247,12 @@ class ConcurrentStage(Stage):
             except (Exception, asyncio.CancelledError) as error:
                 if is_cancellation(error):
                     raise
+                if under_way is not None:
+                    del under_way[index]
                 self._failed(item, index, error, position)
             else:
+                if under_way is not None:
+                    del under_way[index]
                 if close(index, result) and self._ready is not None:
                     self._wake_emitter()
             if turn.number == turned:
@@ -351,7 +378,18 @@ class ConcurrentStage(Stage):
             now = perf_counter()
             ledger.busy += now - self._busy_since
             self._busy_since = now
-        ledger.in_flight = ledger.received - ledger.passed - ledger.dropped - ledger.failed - ledger.abandoned
+        came = ledger.received + ledger.restored
+        ledger.in_flight = came - ledger.passed - ledger.dropped - ledger.failed - ledger.abandoned
+
+    def snapshot(self) -> Any:
+        """Return the items that a barrier has passed."""
+        cut, self._cut = self._cut, None
+        return cut or None
+
+    def restore(self, snapshot: Any) -> None:
+        """Begin with items that were under way: they are done again."""
+        self._items = iter(snapshot)
+        self.ledger.restored = len(snapshot)
 
     def close(self) -> None:
         """Send the dead letters that are still here, and give up the rest."""

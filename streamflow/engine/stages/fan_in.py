@@ -18,6 +18,7 @@ from streamflow.engine.watermarks import Watermarks
 from streamflow.model.batches import Batch
 from streamflow.model.errors import FlowError
 from streamflow.model.markers import Barrier, EndOfStream, Idle, Marker, Watermark
+from streamflow.model.positions import Stamp, plain
 from streamflow.operators.fan import Zip
 
 
@@ -98,10 +99,8 @@ class FanInStage(Stage):
         elif isinstance(marker, Barrier):
             barrier = self.alignment.deliver(port, marker)
             self.release()
-        elif isinstance(marker, Watermark):
-            time = self.watermarks.advance(port, marker.time)
-        elif isinstance(marker, Idle):
-            time = self.watermarks.idle(port)
+        elif isinstance(marker, (Watermark, Idle)):
+            time = self.time_after(port, marker)
         elif not any(marker is one for one in self._probes):
             # What was sent down several paths arrives as often: it goes on once, or it would double at each diamond.
             self._probes.append(marker)
@@ -111,6 +110,12 @@ class FanInStage(Stage):
         if barrier is not None:
             await self.checkpoint(barrier)
             self.release()
+
+    def time_after(self, port: int, marker: Watermark | Idle) -> Marker | None:
+        """Take what `port` says of event time; return what is to be handed on, if anything."""
+        if isinstance(marker, Watermark):
+            return self.watermarks.advance(port, marker.time)
+        return self.watermarks.idle(port)
 
     @abstractmethod
     async def take(self, port: int, batch: Batch) -> None:
@@ -135,11 +140,25 @@ class FanInStage(Stage):
 
 
 class MergeStage(FanInStage):
-    """Hand on whatever arrives."""
+    """Hand on whatever arrives; the watermark that travels with an item becomes that of all inputs."""
+
+    #: Whether items carry event time.
+    stamped = False
 
     async def take(self, port: int, batch: Batch) -> None:
         """Hand it on."""
-        await self.forward(batch)
+        await self.forward(Batch(self._stamped(port, batch.items), batch.origin) if self.stamped else batch)
+
+    def _stamped(self, port: int, pairs: list[Any]) -> list[Any]:
+        """Return `pairs` with the least of the watermarks in their stamps; where there is no stamp, as they are."""
+        watermarks, stamped = self.watermarks, []
+        for item, where in pairs:
+            if isinstance(where, Stamp):
+                watermarks.note(port, where.watermark)
+                stamped.append((item, where._replace(watermark=watermarks.least)))
+            else:
+                stamped.append((item, where))
+        return stamped
 
 
 class ConcatStage(FanInStage):
@@ -154,6 +173,7 @@ class ConcatStage(FanInStage):
         """Shut, for each input after the first, the sources that feed only it."""
         self.shut = sources
         self.turn_of = 0
+        self._said: dict[int, Marker] = {}
         for behind in sources[1:]:
             for stage in behind:
                 stage.shut()
@@ -170,10 +190,19 @@ class ConcatStage(FanInStage):
         """Hand it on."""
         await self.forward(batch)
 
+    def time_after(self, port: int, marker: Watermark | Idle) -> Marker | None:
+        """Take event time from the input whose turn it is, as if it were set behind all of them."""
+        if port == self.turn_of:
+            return marker
+        self._said[port] = marker
+        return None
+
     async def ended(self, port: int) -> None:
         """Go on with the next input that has not ended."""
         while self.turn_of in self.alignment.ended:
             self.turn_of += 1
+            if self.turn_of in self._said:
+                self.outlet.mark(self._said.pop(self.turn_of))
             if self.turn_of < len(self.shut):
                 for stage in self.shut[self.turn_of]:
                     stage.unshut()
@@ -216,7 +245,7 @@ class ZipStage(FanInStage):
         self.release()
 
     def _join(self, row: list[Any]) -> Any:
-        return (tuple(item for item, _ in row), row[0][1]) if self._pairs else tuple(row)
+        return (tuple(item for item, _ in row), plain(row[0][1])) if self._pairs else tuple(row)
 
     async def ended(self, port: int) -> None:
         """End with the shortest input; what the others had is counted as abandoned."""

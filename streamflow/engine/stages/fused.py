@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -15,7 +16,8 @@ from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.interfaces import Block, InlineWriter
-from streamflow.model.markers import EndOfStream
+from streamflow.model.markers import EndOfStream, Idle, Marker, Watermark
+from streamflow.operators.event_time import Clock
 
 #: Seconds for which one call of a user's function may hold the loop before a warning names its stage.
 HELD = 0.05
@@ -36,6 +38,9 @@ class FusedStage(Stage):
         super().__init__(planned, turn, listener)
         self.writer = self.inline = writer
         self._warned = False
+        #: Whether event time that is set here is needed behind an edge; and what was told of it last.
+        self.tells_time = False
+        self._told = -math.inf
 
     async def work(self) -> None:
         """Process batch after batch; flush what is held back at a regular end."""
@@ -49,15 +54,42 @@ class FusedStage(Stage):
                 self.failed_above = message.failed
                 break
             else:
-                await self.pass_on(message)
+                await self.heed(message)
             del message
         await self.finish()
 
+    async def heed(self, marker: Marker) -> None:
+        """Pass a marker on; what it says of event time is first heeded here, and ends where time is set anew."""
+        if not isinstance(marker, (Watermark, Idle)):
+            await self.pass_on(marker)
+        elif self.own_clock is None:
+            if isinstance(marker, Watermark) and isinstance(self.stepper, Stepper):
+                self.stepper.advance(marker.time)
+                await self._pump()
+            self.outlet.mark(marker)
+
+    @property
+    def own_clock(self) -> Clock | None:
+        """Return the clock of what is handed on, if an operator here sets it."""
+        return self.stepper.program.own_clock if isinstance(self.stepper, Stepper) else None
+
+    def tell_time(self) -> None:
+        """Tell who goes by the time that is set here how far it has come, if that is news."""
+        clock = self.own_clock
+        if self.tells_time and clock is not None and clock.watermark > self._told:
+            self._told = clock.watermark
+            self.outlet.mark(Watermark(self._told))
+
     async def process(self, items: Sequence[Any] | Block, origin: Origin | None) -> None:
         """Step through one batch, handing on what each step gives."""
-        stepper, turn = self.stepper, self.turn
-        stepper.feed(items, origin)
+        self.stepper.feed(items, origin)
         del items, origin  # an error that somebody keeps has this frame behind it
+        await self._pump()
+        self.tell_time()
+
+    async def _pump(self) -> None:
+        """Step until the stepper is hungry."""
+        stepper, turn = self.stepper, self.turn
         worked = False
         while not stepper.hungry:
             while turn.spent():
@@ -103,13 +135,15 @@ class FusedStage(Stage):
         """Flush after a regular end."""
         if not self.failed_above and not self.stopping_early:
             self.stepper.flush()
+            await self._pump()
         if self.stepper.out:
             await self.send(self.stepper.take())
 
     def settle_counts(self) -> None:
         """Ask the stepper."""
         self.stepper.settle_counts()
-        self.ledger.dropped += self.unread
+        if self.stepper.firing is None:  # else they are results, of which none was received
+            self.ledger.dropped += self.unread
 
     def close(self) -> None:
         """Close the stepper."""
@@ -117,16 +151,20 @@ class FusedStage(Stage):
         self.stepper.close()
         self.settle_counts()
 
-    def parts(self) -> dict[str, Any]:
-        """Return the states of the operators."""
-        states = self.stepper.states()
-        return {key: state.snapshot() for key, state in zip(self._operator_keys(), states, strict=False) if state}
+    def remembered(self) -> Iterator[tuple[str, Iterable[Any]]]:
+        """Yield the states of the operators."""
+        for key, state in zip(self._operator_keys(), self.stepper.states(), strict=False):
+            if state is not None:
+                yield key, state.chunks()
 
-    async def restore_parts(self, parts: Mapping[str, Any]) -> None:
+    async def restore_parts(self, parts: Mapping[str, Sequence[Any]]) -> None:
         """Set the states of the operators."""
         for key, state in zip(self._operator_keys(), self.stepper.states(), strict=False):
             if state is not None and key in parts:
-                state.restore(parts[key])
+                for chunk in parts[key]:
+                    while self.turn.spent():
+                        await self.turn.wait(served=True)
+                    state.restore_chunk(self.writing.decode(chunk))
                 self.ledger.restored += state.retained
 
     def _operator_keys(self) -> tuple[str, ...]:

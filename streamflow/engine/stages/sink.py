@@ -15,6 +15,7 @@ from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.interfaces import Writer
 from streamflow.model.markers import EndOfStream
+from streamflow.model.positions import plain
 
 
 class SinkStage(Stage):
@@ -65,7 +66,9 @@ class SinkStage(Stage):
 
     async def _write(self, batch: Batch, base: int) -> None:
         bare = self._pairs and not self.sink.wants_positions
-        items: Sequence[Any] = [item for item, _ in batch.items] if bare else batch.items
+        items: Sequence[Any] = batch.items
+        if self._pairs:
+            items = [item for item, _ in items] if bare else [(item, plain(where)) for item, where in items]
         self._where = batch.items[0][1] if self._pairs else batch.origin
         try:
             await self.writer.write(items)
@@ -110,7 +113,7 @@ class SinkStage(Stage):
 
     def position(self) -> Any:
         """Return where the item under way came from."""
-        return self._where.span() if isinstance(self._where, Origin) else self._where
+        return self._where.span() if isinstance(self._where, Origin) else plain(self._where)
 
     def settle_counts(self) -> None:
         """Count as in flight what was received and is neither written nor lost."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 
 from streamflow.engine.current import set_locator
 from streamflow.engine.failures import explain_failure
+from streamflow.engine.stage import IN_MEMORY
 from streamflow.engine.stages.fused import FusedStage
 from streamflow.model.batches import Located, Origin
 from streamflow.model.interfaces import Block, PullReader, Reader
@@ -39,7 +40,9 @@ class SourceStage(FusedStage):
         reader.tell = self.listener.source_tells
         self.gates = 0
         self.held = self._lone = False
-        self.draining = False
+        self.draining = self.suspending = False
+        #: Set when nothing more comes from here, whatever the source still has.
+        self.still = asyncio.Event()
         self._opened = asyncio.Event()
         self._has_rest: bool | None = None
         self._waiting = False
@@ -58,7 +61,9 @@ class SourceStage(FusedStage):
             await self._before_read()
             if self.stopping_early or (self.draining and not self._rest()):
                 break
-            if self.gates:
+            if self.gates or (self.suspending and not self._rest()):
+                if self.suspending:
+                    self.still.set()
                 await self._interruptible(self._opened.wait(), "paused")
                 continue
             start = self.reader.position()
@@ -144,6 +149,12 @@ class SourceStage(FusedStage):
         self.draining = True
         self.interrupt()
 
+    def suspend(self) -> None:
+        """Read no more, but what has been received already; be `still` then, without an end."""
+        self.suspending = True
+        self._opened.clear()
+        self.interrupt()
+
     def shut(self) -> None:
         """Read no more until `unshut` has been called as often as this."""
         self.gates += 1
@@ -153,7 +164,7 @@ class SourceStage(FusedStage):
     def unshut(self) -> None:
         """Take back one `shut`."""
         self.gates -= 1
-        if not self.gates:
+        if not self.gates and not self.suspending:
             self._opened.set()
 
     def hold(self) -> None:
@@ -203,18 +214,22 @@ class SourceStage(FusedStage):
     def close(self) -> None:
         """Remember where the reader stands, which will be closed: a checkpoint may still ask."""
         self._ended_at = self.reader.position()
+        self.still.set()
         super().close()
 
-    def parts(self) -> dict[str, Any]:
-        """Return the source's position and the states of the operators."""
+    def remembered(self) -> Iterator[tuple[str, Iterable[Any]]]:
+        """Yield the source's position and the states of the operators."""
         position = self.reader.position() if self._ended_at is None else self._ended_at
-        return {self.planned.keys[0]: position, **super().parts()}
+        yield self.planned.keys[0], (position,)
+        yield from super().remembered()
 
-    async def restore_parts(self, parts: Mapping[str, Any]) -> None:
+    async def restore_parts(self, parts: Mapping[str, Sequence[Any]]) -> None:
         """Seek the position, and set the states of the operators."""
-        position = parts.get(self.planned.keys[0])
-        if position is not None:
-            await self.reader.seek(position)
+        source = self.planned.source
+        assert source is not None
+        if self.writing is IN_MEMORY or source.replayable:  # on a disk, others are at least told apart
+            for position in parts.get(self.planned.keys[0], ()):
+                await self.reader.seek(self.writing.decode(position))
         await super().restore_parts(parts)
 
 

@@ -21,7 +21,7 @@ from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.errors import ItemTimeout
 from streamflow.model.markers import EndOfStream, Marker
-from streamflow.model.positions import Gathered
+from streamflow.model.positions import Gathered, plain
 from streamflow.operators.batch import BatchBySize, BatchWithin
 from streamflow.operators.timing import Debounce, Throttle, Timeout
 
@@ -136,7 +136,7 @@ class BatchStage(TimedStage):
     def _gathered(self, items: list[Any]) -> Any:
         if not self._pairs:
             return items
-        return [item for item, _ in items], Gathered(tuple(position for _, position in items))
+        return [item for item, _ in items], Gathered(tuple(plain(position) for _, position in items))
 
     def settle_counts(self) -> None:
         """Count what waits."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from streamflow.model.interfaces import InlineWriter, Sink, Writer
 from streamflow.testing.cancellation import CancelPoint
+from streamflow.testing.conformance.resuming import ResumingSuite
 from streamflow.testing.conformance.suite import (
-    Suite,
     gives,
     require,
     require_description,
@@ -26,7 +26,7 @@ Write = Callable[[Writer[Any], list[Any]], Coroutine[Any, Any, None]]
 _CUTS = 200  # cancellation points after which a writer has shown what it can do
 
 
-class SinkSuite(Suite):
+class SinkSuite(ResumingSuite):
     """Hold a sink to the contract of `Sink` and `Writer`: override `make_sink` and `written`.
 
     ::

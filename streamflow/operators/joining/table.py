@@ -1,0 +1,73 @@
+"""The join with a table: each item with what a mapping has for its key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from streamflow.model.errors import FlowError
+from streamflow.model.joined import Joined
+from streamflow.operators.callables import name_of, require_callable
+from streamflow.operators.joining.state import require_how
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Describe a table that `load` reads, once before the first item and then `every` so many seconds.
+
+    `load` is plain or async, takes nothing and returns a mapping. A table is no state: a run that goes on from a
+    checkpoint reads it anew.
+    """
+
+    load: Callable[[], Mapping[Any, Any] | Awaitable[Mapping[Any, Any]]]
+    every: float | None = None
+
+    def __post_init__(self) -> None:
+        require_callable(self.load, "Table")
+        if self.every is not None and not 0 < self.every < math.inf:
+            raise FlowError(
+                f"{self.label}: every={self.every!r} is no time to wait; give seconds above 0, or leave it out "
+                f"to read the table once"
+            )
+
+    @property
+    def label(self) -> str:
+        """Return `Table(function)`."""
+        return f"Table({name_of(self.load)})"
+
+
+class Lookup:
+    """Join items with the table as it was last read.
+
+    A key that is not there leaves its item out (`inner`) or gives it None (`left`); a None of the table is a value.
+    """
+
+    __slots__ = ("_how", "_rows", "_table")
+
+    def __init__(self, table: Table, how: Literal["inner", "left"] = "left") -> None:
+        require_how(how, ("inner", "left"), "join")
+        self._table, self._how = table, how
+        self._rows: Mapping[Any, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def replace(self, rows: Any) -> None:
+        """Take what `load` returned from now on; FlowError, and the table as it was, if that is no mapping."""
+        if not isinstance(rows, Mapping):
+            raise FlowError(
+                f"{self._table.label}: {name_of(self._table.load)}() returned {type(rows).__name__}, expected "
+                f"a mapping from key to row: a dict such as {{row['id']: row for row in rows}}"
+            )
+        self._rows = rows
+
+    def join(self, key: Any, item: Any) -> Joined | None:
+        """Return the item with its row; None if it is to be left out. TypeError for a key that cannot be hashed."""
+        row = self._rows.get(key, _MISSING)
+        if row is not _MISSING:
+            return Joined(key, item, row)
+        return Joined(key, item, None) if self._how == "left" else None

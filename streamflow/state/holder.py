@@ -1,0 +1,87 @@
+"""Who has a checkpoint file: the lock is SQLite's own, on the file itself, and ends with the process that has it.
+
+A process that opens and closes a file by other means loses its locks on it (POSIX). So a file that this process has
+already is known here, and not looked at again.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from contextlib import suppress
+from threading import Lock
+
+from streamflow.model.errors import FlowError
+
+_held: dict[str, tuple[int, tuple[int, int] | None]] = {}
+_lock = Lock()
+
+
+def claim(path: str) -> None:
+    """Note that this process uses the file at `path`, symbolic links followed; FlowError says that it does already."""
+    found = _identity(path)
+    with _lock:
+        for other, (pid, identity) in _held.items():
+            # A fork's copy of this table is its parent's; that one's lock is met at the file.
+            if pid == os.getpid() and (other == path or (found is not None and identity == found)):
+                raise in_use(path, f"this process ({pid})")
+        _held[path] = (os.getpid(), found)
+
+
+def note_identity(path: str) -> None:
+    """Note which file it is, once it is there: it may have several names."""
+    with _lock:
+        _held[path] = (os.getpid(), _identity(path))
+
+
+def is_still_there(path: str) -> bool:
+    """Tell whether the file that was noted still bears its name."""
+    held = _held.get(path)
+    return held is not None and held[1] is not None and held[1] == _identity(path)
+
+
+def release(path: str) -> None:
+    """Forget about `path`."""
+    with _lock:
+        _held.pop(path, None)
+
+
+def in_use(path: str, who: str) -> FlowError:
+    """Return the error that says who has a file."""
+    return FlowError(
+        f"{path}: {who} has this checkpoint file: wait for that run to end, stop it, or give this one another file"
+    )
+
+
+def holder(path: str) -> str:
+    """Return which other process has SQLite's lock on a file."""
+    pid = 0
+    with suppress(ImportError, OSError, struct.error, KeyError):
+        pid = _holding_pid(path)
+    return f"process {pid}" if pid else "another process"
+
+
+def _holding_pid(path: str) -> int:
+    import fcntl
+
+    form, fields = {
+        "linux": ("hhqqi4x", ("type", "whence", "start", "length", "pid")),
+        "darwin": ("qqihh", ("start", "length", "pid", "type", "whence")),
+    }[sys.platform]
+    asked = {"type": fcntl.F_WRLCK, "whence": os.SEEK_SET, "start": 0, "length": 0, "pid": 0}
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack(form, *(asked[field] for field in fields)))
+    finally:
+        os.close(descriptor)
+    told = dict(zip(fields, struct.unpack(form, answer), strict=True))
+    return int(told["pid"]) if told["type"] != fcntl.F_UNLCK else 0
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

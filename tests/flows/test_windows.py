@@ -1,0 +1,225 @@
+"""Windows against a slow model: whatever the batches, the stages and the order in which items come."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import streamflow as sf
+from streamflow.testing import FaultySource, run
+from tests.flows.windows_model import Model, SessionModel, global_model, told
+
+#: What happened when, to whom: times come out of order.
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 400).map(lambda n: n / 4), st.sampled_from(["a", "b", None, 3])), max_size=60
+)
+
+
+def at(event: Any) -> float:
+    time: float = event[0]
+    return time
+
+
+def whose(event: Any) -> Any:
+    return event[1]
+
+
+async def after_a_while(event: Any) -> Any:
+    await asyncio.sleep(event[0] % 1)
+    return event
+
+
+#: What may stand between the event time and the windows: nothing, or an edge, over which time must travel.
+BETWEEN: dict[str, Callable[[sf.Flow[Any]], sf.Flow[Any]]] = {
+    "one stage": lambda flow: flow,
+    "maps": lambda flow: flow.map(lambda event: event).filter(lambda event: True),
+    "buffer": lambda flow: flow.buffer(2),
+    "concurrent": lambda flow: flow.map(after_a_while, concurrency=3),
+    "expand": lambda flow: flow.flat_map(lambda event: [event]).buffer().scan(lambda _, event: event, None),
+    "positions": lambda flow: flow.map(lambda event, where: event, with_position=True),
+    "two edges": lambda flow: flow.buffer(3).tap(lambda event: None).buffer(1).throttle(7, per=0.1),
+    "parted": lambda flow: flow.branch(lambda event: True)[0].buffer(2),
+}
+
+
+def tumbling(size: float) -> Callable[[float], list[tuple[float, float]]]:
+    return lambda time: [(time // size * size, time // size * size + size)]
+
+
+def sliding(size: float, every: float) -> Callable[[float], list[tuple[float, float]]]:
+    def windows(time: float) -> list[tuple[float, float]]:
+        last = time // every * every
+        starts = [last - n * every for n in range(int(size // every) + 2)]
+        return sorted((start, start + size) for start in starts if start <= time < start + size)
+
+    return windows
+
+
+KINDS = {
+    "tumbling": (sf.tumbling(10), tumbling(10)),
+    "sliding": (sf.sliding(12, 4), sliding(12, 4)),
+    "uneven": (sf.sliding(10, 4), sliding(10, 4)),
+}
+
+
+def ran(flow: sf.Flow[Any], *, fuse: bool = True) -> list[Any]:
+    """Run `flow` on a virtual clock and return what came out; the books must close."""
+
+    async def main() -> list[Any]:
+        out: list[Any] = []
+        report = await flow.to(out).run(fuse=fuse)
+        assert all(stage.conserved for stage in report.statistics.stages)
+        assert all(edge.conserved for edge in report.statistics.edges)
+        return out
+
+    return run(main)
+
+
+def source(events: list[Any], batch: int) -> sf.Flow[Any]:
+    return sf.flow(FaultySource(items=events, batch=batch, can_seek=True, delay=0.001))
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25)
+@given(EVENTS, st.sampled_from([0.0, 3.0, 20.0]), st.integers(1, 9), st.booleans())
+def test_windows_give_what_the_model_gives(
+    kind: str, between: str, events: list[Any], lateness: float, batch: int, fuse: bool
+) -> None:
+    spec, windows = KINDS[kind]
+    model = Model(windows, lateness=lateness)
+    for event in events:
+        model.take(event[0], event[1], event)
+    model.go_on(math.inf)
+    timed = source(events, batch).event_time(at, max_lateness=lateness)
+    found = BETWEEN[between](timed).key_by(whose).window(spec).collect()
+    assert told(ran(found, fuse=fuse)) == model.out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60)
+@given(EVENTS, st.sampled_from([0.0, 7.0]), st.integers(1, 9), st.booleans(), st.booleans())
+def test_late_items_are_dropped_and_counted_or_leave_by_an_output_of_their_own(
+    kind: str, events: list[Any], lateness: float, batch: int, fuse: bool, read: bool
+) -> None:
+    spec, windows = KINDS[kind]
+    model = Model(windows, lateness=lateness)
+    for event in events:
+        model.take(event[0], event[1], event)
+    model.go_on(math.inf)
+    results = source(events, batch).event_time(at, max_lateness=lateness).key_by(whose).window(spec).collect()
+
+    async def main() -> None:
+        out: list[Any] = []
+        late: list[Any] = []
+        ends = [results.to(out), results.late.to(late)] if read else [results.to(out)]
+        report = await sf.together(*ends).run(fuse=fuse)
+        assert told(out) == model.out
+        assert late == (model.late if read else [])
+        stages = report.statistics.stages
+        assert all(stage.conserved for stage in stages)
+        assert stages[0].dropped == (0 if read else len(model.late))
+        assert stages[0].passed == len(events) - stages[0].dropped
+
+    run(main)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("between", ["one stage", "buffer"])
+@settings(max_examples=60)
+@given(
+    EVENTS,
+    st.sampled_from([0.0, 7.0]),
+    st.integers(1, 9),
+    st.booleans(),
+    st.sampled_from([None, 3.0, 25.0]),
+    st.sampled_from([None, 0.5, 30.0]),
+)
+def test_early_and_updated_results(
+    kind: str,
+    between: str,
+    events: list[Any],
+    lateness: float,
+    batch: int,
+    fuse: bool,
+    every: float | None,
+    keep: float | None,
+) -> None:
+    spec, windows = KINDS[kind]
+    model = Model(windows, lateness=lateness, every=every, keep=keep)
+    for event in events:
+        model.take(event[0], event[1], event)
+    model.close(math.inf)
+    timed = BETWEEN[between](source(events, batch).event_time(at, max_lateness=lateness))
+    late: Any = "drop" if keep is None else "update"
+    found = timed.key_by(whose).window(spec, every=every, late=late, keep=keep).collect()
+    assert told(ran(found, fuse=fuse)) == model.out
+
+
+@pytest.mark.parametrize("between", ["one stage", "buffer", "concurrent"])
+@settings(max_examples=60)
+@given(
+    EVENTS,
+    st.sampled_from([0.0, 7.0, 40.0]),
+    st.integers(1, 9),
+    st.booleans(),
+    st.sampled_from([None, 3.0, 25.0]),
+    st.sampled_from([1.5, 6.0, 30.0]),
+)
+def test_sessions(
+    between: str, events: list[Any], lateness: float, batch: int, fuse: bool, every: float | None, gap: float
+) -> None:
+    model = SessionModel(gap, lateness=lateness, every=every)
+    for event in events:
+        model.take(event[0], event[1], event)
+    model.close(math.inf)
+    timed = BETWEEN[between](source(events, batch).event_time(at, max_lateness=lateness))
+    assert told(ran(timed.key_by(whose).window(sf.session(gap), every=every).collect(), fuse=fuse)) == model.out
+
+
+@pytest.mark.parametrize("between", ["one stage", "buffer"])
+@settings(max_examples=60)
+@given(
+    EVENTS,
+    st.sampled_from([0.0, 7.0]),
+    st.integers(1, 9),
+    st.booleans(),
+    st.sampled_from([None, 3.0, 25.0]),
+    st.sampled_from([None, 1, 3]),
+    st.booleans(),
+)
+def test_global_windows(
+    between: str,
+    events: list[Any],
+    lateness: float,
+    batch: int,
+    fuse: bool,
+    every: float | None,
+    count: int | None,
+    keep: bool,
+) -> None:
+    flow = source(events, batch)
+    if every is not None:
+        flow = flow.event_time(at, max_lateness=lateness)
+    windowed = BETWEEN[between](flow).key_by(whose).window(sf.global_window(count, every, keep))
+    assert told(ran(windowed.collect(), fuse=fuse)) == global_model(events, lateness, count, every, keep)
+
+
+def test_the_plain_for_loop_gives_the_same() -> None:
+    events = [(0.0, "a"), (3.0, "b"), (12.0, "a"), (5.0, "b"), (31.0, "b")]
+    for between in ("one stage", "buffer", "maps", "expand"):
+        flow = BETWEEN[between](sf.flow(events).event_time(at)).key_by(whose)
+        found = list(flow.window(sf.tumbling(10)).aggregate(n=sf.agg.count(), last=sf.agg.last(at)))
+        assert found == [
+            sf.WindowResult("a", 0.0, 10.0, {"n": 1, "last": 0.0}),
+            sf.WindowResult("b", 0.0, 10.0, {"n": 1, "last": 3.0}),
+            sf.WindowResult("a", 10.0, 20.0, {"n": 1, "last": 12.0}),
+            sf.WindowResult("b", 30.0, 40.0, {"n": 1, "last": 31.0}),
+        ]
+    assert list(flow.window(sf.tumbling(10)).collect().late) == [(5.0, "b")]
