@@ -145,6 +145,29 @@ def test_a_checkpoint_waits_for_what_is_on_the_disk_where_nobody_keeps_it() -> N
     run(main)
 
 
+def test_a_run_that_failed_goes_on_as_if_unbroken(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("".join(f"{n}\n" for n in range(300)))
+
+    def flow(fail_at: str) -> sf.Runnable:
+        async def wait(line: str) -> str:
+            await asyncio.sleep(0.01)
+            if line == fail_at:
+                raise InjectedError(line)
+            return line
+
+        lines = sf.flow(str(tmp_path / "in.txt")).buffer(4, 100_000, overflow="spill", path=tmp_path)
+        return lines.map(wait, concurrency=1, name="wait").to(str(tmp_path / "out.txt"))
+
+    async def main() -> None:
+        with pytest.raises(InjectedError):
+            await flow("200").run(checkpoint=tmp_path / "run.ckpt", every=0.05)
+        await flow("none").run(checkpoint=tmp_path / "run.ckpt", every=0.05)
+
+    run(main)
+    assert (tmp_path / "out.txt").read_text() == (tmp_path / "in.txt").read_text()
+    assert not list(tmp_path.glob("streamflow-spill*"))
+
+
 class FullDisk(LocalFiles):
     def __init__(self, error: int, times: int) -> None:
         self.left = [error] * times
