@@ -474,12 +474,26 @@ class FaultyDisk(LocalFiles):
         return FaultyOutput(self, super().create(path, like), path)
 
     def open_to_read(self, path: str) -> InputFile:
-        self.met("read")
-        return super().open_to_read(path)
+        return FaultyInput(self, super().open_to_read(path))
 
     def sync_directory(self, path: str) -> None:
         super().sync_directory(path)
         self.synced.append(path)
+
+
+class FaultyInput(InputFile):
+    def __init__(self, disk: FaultyDisk, file: InputFile) -> None:
+        self.disk, self.file = disk, file
+
+    def read_into(self, buffer: bytearray) -> int:
+        self.disk.met("read")
+        return self.file.read_into(buffer)
+
+    def seek(self, offset: int) -> None:
+        self.file.seek(offset)
+
+    def close(self) -> None:
+        self.file.close()
 
 
 class FaultyOutput(OutputFile):
@@ -611,17 +625,19 @@ def test_a_sender_that_is_cancelled_while_it_writes_is_accounted_for(tmp_path: P
 def test_the_sender_is_not_said_to_be_waited_for_while_the_disk_is(tmp_path: Path) -> None:
     async def main() -> None:
         disk = FaultyDisk()
-        channel = channel_in(tmp_path, cap=200, files=disk)
+        channel = channel_in(tmp_path, cap=1000, segment=150, files=disk)
         await channel.open()
-        sending = asyncio.ensure_future(channel.send(Batch(["x" * 40] * 20)))
+        sending = asyncio.ensure_future(channel.send(Batch([f"{n:040}" for n in range(60)])))
         await settle(channel)
         assert channel.sending
         assert not channel.receiving
         disk.gate.clear()
         while channel.take_nowait() is not None:
             pass
+        assert channel.queued, "more is on the disk"
         receiving = asyncio.ensure_future(channel.receive())
         await asyncio.sleep(0)
+        assert not receiving.done()
         assert not channel.receiving, "both would wait for each other, and the run be given up"
         assert channel.waiting
         disk.gate.set()
