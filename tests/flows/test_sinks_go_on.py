@@ -60,7 +60,7 @@ def test_a_flow_that_failed_goes_on(make: Callable[[Path], Any], look: Callable[
     async def main() -> None:
         await attempt(folder := made("whole"), None)
         expected = look(folder)
-        for broken_at in range(0, ITEMS, 3):
+        for broken_at in (0, 4, 11):
             folder = made(str(broken_at))
             with pytest.raises(RuntimeError, match="broken"):
                 await attempt(folder, broken_at)
