@@ -173,7 +173,7 @@ def test_a_disk_that_is_full_for_a_while_or_fails_once_costs_nothing_that_a_seco
         assert one.output(disk.crash("drop unsynced")) == expected, where
 
 
-@pytest.mark.parametrize("end", ["fails", "cancelled"])
+@pytest.mark.parametrize("end", ["fails", "cancelled", "drained"])
 @pytest.mark.parametrize("name", [*FLOWS, *MIXED])
 def test_a_run_that_ends_otherwise_goes_on_without_loss(name: str, end: str) -> None:
     """No checkpoint is kept of a run whose stages have given up what was in their hands."""
@@ -187,7 +187,7 @@ def test_a_run_that_ends_otherwise_goes_on_without_loss(name: str, end: str) -> 
             await handle.wait()
         else:
             await asyncio.sleep(random.random() * 0.1)
-            await handle.cancel()
+            await (handle.cancel() if end == "cancelled" else handle.drain())
 
     for seed in seeds(examples(3, nightly=500)):
         disk = fresh()
