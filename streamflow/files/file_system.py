@@ -150,6 +150,14 @@ class FileSystem(ABC):
         """Bring the names in a directory to the disk: without it, a new file may not outlive a loss of power."""
         return None
 
+    def make_private_directory(self, path: str) -> None:
+        """Make a directory, in one that is there, which only this user may enter, as far as that can be said."""
+        self.make_directories(path)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory, if it is there."""
+        raise NotImplementedError(f"{type(self).__name__} cannot remove directories")
+
     @abstractmethod
     def rename(self, old: str, new: str) -> None:
         """Give `old` the name `new`, whatever bore it, and bring the change of names to the disk."""

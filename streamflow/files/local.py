@@ -238,6 +238,16 @@ class LocalFiles(FileSystem):
         """Sync the directory, where the system can."""
         _sync_directory(path or ".")
 
+    def make_private_directory(self, path: str) -> None:
+        """Make a directory with the rights of its owner alone."""
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory, if it is there."""
+        with suppress(FileNotFoundError):
+            os.rmdir(path)
+
     def rename(self, old: str, new: str) -> None:
         """Rename and sync the directory, without which the new name may not outlive a loss of power."""
         try:

@@ -235,6 +235,9 @@ def _edges(statistics: RunStatistics) -> str:
 def _edge(edge: EdgeStatistics, elapsed: float) -> tuple[str, ...]:
     counts = (edge.sent, edge.received, edge.overflowed, edge.abandoned, edge.high_water)
     room = f"{edge.max_items:,} items, {written(edge.max_bytes, 'bytes')}"
+    if edge.max_spilled_bytes:
+        most, cap = written(edge.spilled_high_water, "bytes"), written(edge.max_spilled_bytes, "bytes")
+        room += f"; on the disk {cap}, of which {most} were used at most"
     return (edge.name, *(f"{count:,}" for count in counts), room, _time(edge.blocked, elapsed))
 
 

@@ -131,7 +131,7 @@ def test_plain_callables_of_any_kind_are_fused(function: Any) -> None:
         (lambda f: f.take(-1), "from 0 on"),
         (lambda f: f.buffer(0), "from 1 on"),
         (lambda f: f.buffer(bytes=0), "from 1 on"),
-        (lambda f: f.buffer(overflow="spill"), "expected one of block"),
+        (lambda f: f.buffer(overflow="explode"), "expected one of block"),
         (lambda f: f.throttle(0), "from 1 on"),
         (lambda f: f.scan(fetch, 0), "takes a plain function"),
         (lambda f: f.branch(fetch), "takes a plain function"),
