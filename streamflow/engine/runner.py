@@ -327,7 +327,8 @@ class Run:
             await self._wiring.open_sinks(durable.resumed)
 
     async def _complete(self) -> None:
-        """Make all output visible."""
+        """Make all output visible; of what has been finished, no checkpoint can be taken."""
+        self._checkpoints.give_up(FlowError("checkpoint(): the run ended (finished) before it was whole"))
         if self._durable is None:
             await self._ends.complete()
         elif self._durable.begun and self._stand != "done":
