@@ -63,11 +63,15 @@ class Recipe:
         """Take further values into `cell`; an error leaves it as it was."""
         before = cell[:]
         try:
-            for at in self.order:
-                cell[at] = self.aggregations[at].update(cell[at], values[at])
+            for at, update in self._updates:
+                cell[at] = update(cell[at], values[at])
         except BaseException:
             cell[:] = before
             raise
+
+    @cached_property
+    def _updates(self) -> list[tuple[int, Callable[[Any, Any], Any]]]:
+        return [(at, self.aggregations[at].update) for at in self.order]
 
     def merge(self, one: list[Any], other: list[Any]) -> list[Any]:
         """Return one cell made of two, of which the first was begun earlier."""
