@@ -74,6 +74,7 @@ class Program:
         last = self.states[-1] if self.states else None
         #: The state that gives results when they are due, if items end in one.
         self.firing = last if isinstance(last, Firing) else None
+        self.parts_late = bool(operators) and operators[-1].parts_late
         self.exact = exact
         self.stamps = stamps and clock_before(self.operators, len(operators)) is not None
         self.position, self.place = position, place
@@ -113,7 +114,7 @@ class Program:
     def shaped(self, moment: float | None, result: Any) -> Any:
         """Return a result that was due at `moment` as it is handed on."""
         assert self.firing is not None
-        element = (RESULTS, result) if self.operators[-1].parts_late else result
+        element = (RESULTS, result) if self.parts_late else result
         return (element, self.firing.stamp(moment, result)) if self.gives == "pair" else element
 
     @property

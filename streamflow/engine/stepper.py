@@ -123,11 +123,13 @@ class Stepper:
 
     def _give_due(self, deadline: float) -> None:
         """Hand on results that are due, until `deadline`, a full `out`, or the last of them."""
-        firing, shaped = self.firing, self.program.shaped
+        firing, program = self.firing, self.program
+        bare = program.gives == "item" and not program.parts_late
         if firing is None:
             return
         while firing.waiting and (len(self.out) < MAX_OUT or deadline == math.inf):
-            self.out += [shaped(moment, result) for moment, result in firing.give(DUE_AT_ONCE)]
+            moment, results = firing.give(DUE_AT_ONCE)
+            self.out += results if bare else [program.shaped(moment, result) for result in results]
             if perf_counter() >= deadline:
                 break
         self.hungry = self._done >= self._total and not firing.waiting

@@ -54,15 +54,13 @@ class Firing(Timed):
         """Have `results` leave, after those that wait already."""
         self.waiting.append((moment, iter(results)))
 
-    def give(self, limit: int) -> list[tuple[float | None, Any]]:
-        """Return up to `limit` results that wait, each with the time at which it was due."""
-        taken: list[tuple[float | None, Any]] = []
-        while self.waiting and len(taken) < limit:
-            moment, results = self.waiting[0]
-            taken += [(moment, result) for result in islice(results, limit - len(taken))]
-            if len(taken) < limit:
-                self.waiting.popleft()
-        return taken
+    def give(self, limit: int) -> tuple[float | None, list[Any]]:
+        """Return up to `limit` of the results that wait longest, and the time at which they were due."""
+        moment, results = self.waiting[0]
+        given = list(islice(results, limit))
+        if len(given) < limit:
+            self.waiting.popleft()
+        return moment, given
 
     def stamp(self, moment: float | None, result: Any) -> Stamp | None:
         """Return the time that travels with a result which was due at `moment`: the last one in its window."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from streamflow.model.errors import FlowError
 from streamflow.operators.aggregation import Aggregation
-from streamflow.operators.aggregations import collect
+from streamflow.operators.aggregations import collect, itself
 from streamflow.operators.callables import name_of, require_plain
 
 #: Of these no update ever fails; they come last, so that one item is either in all slots or in none.
@@ -80,11 +80,16 @@ class Recipe:
             for aggregation, first, second in zip(self.aggregations, one, other, strict=True)
         ]
 
-    def value(self, cell: Sequence[Any]) -> Any:
-        """Return what `cell` says."""
-        if self.names is None:
-            return self.aggregations[0].result(cell[0])
-        return {name: one.result(slot) for name, one, slot in zip(self.names, self.aggregations, cell, strict=True)}
+    @cached_property
+    def value(self) -> Callable[[Sequence[Any]], Any]:
+        """Return the function that tells what a cell says; put together once, since it is called for each result."""
+        said = [f"a[{at}]" if one.result is itself else f"r{at}(a[{at}])" for at, one in enumerate(self.aggregations)]
+        names = {f"r{at}": one.result for at, one in enumerate(self.aggregations)}
+        told = said[0]
+        if self.names is not None:
+            told = f"{{{', '.join(f'{name!r}: {one}' for name, one in zip(self.names, said, strict=True))}}}"
+        function: Callable[[Sequence[Any]], Any] = eval(f"lambda a: {told}", names)  # names of ours, and quoted ones
+        return function
 
     # -- as text for generated code: `a` is the cell, `@` the operator's number -------------------------------------
 
@@ -160,7 +165,7 @@ def reduced(function: Callable[[Any, Any], Any]) -> Recipe:
         start=lambda item: item,
         update=function,
         merge=function,
-        result=lambda slot: slot,
+        result=itself,
         names={"h#_0": function},
     )
     return Recipe((folding,), None)
