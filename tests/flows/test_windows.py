@@ -35,6 +35,11 @@ async def after_a_while(event: Any) -> Any:
     return event
 
 
+async def alone(event: Any) -> Any:
+    await asyncio.sleep(0.001)
+    yield event
+
+
 def unchanged(event: Any) -> Any:
     return event
 
@@ -46,6 +51,7 @@ BETWEEN: dict[str, Callable[[sf.Flow[Any]], sf.Flow[Any]]] = {
     "buffer": lambda flow: flow.buffer(2),
     "concurrent": lambda flow: flow.map(after_a_while, concurrency=3),
     "expand": lambda flow: flow.flat_map(lambda event: [event]).buffer().scan(lambda _, event: event, None),
+    "async expand": lambda flow: flow.flat_map(alone).timeout(60),
     "positions": lambda flow: flow.map(lambda event, where: event, with_position=True),
     "two edges": lambda flow: flow.buffer(3).tap(lambda event: None).buffer(1).throttle(7, per=0.1),
     "threads": lambda flow: flow.map(unchanged, on=sf.threads(2)),
