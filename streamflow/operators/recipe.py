@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,9 +13,6 @@ from streamflow.model.errors import FlowError
 from streamflow.operators.aggregation import Aggregation
 from streamflow.operators.aggregations import collect, itself
 from streamflow.operators.callables import name_of, require_plain
-
-#: Of these no update ever fails; they come last, so that one item is either in all slots or in none.
-_CERTAIN = ("count(", "first(", "last(", "collect(")
 
 
 @dataclass(frozen=True)
@@ -37,18 +35,22 @@ class Recipe:
         """Tell whether two cells can be made one."""
         return all(one.merge is not None for one in self.aggregations)
 
-    @cached_property
-    def order(self) -> list[int]:
-        """Return the order in which slots are updated: those first that may refuse a value."""
-        return sorted(range(len(self.aggregations)), key=self._certain)
+    # An item is in all slots or in none: those that may refuse it are asked first, and put back if another refuses it.
 
     @cached_property
-    def reversible(self) -> bool:
-        """Tell whether a cell must be put back where an update fails: one before it may have been done."""
-        return sum(not self._certain(at) for at in range(len(self.aggregations))) > 1
+    def risky(self) -> tuple[int, ...]:
+        """Return the slots whose updates may fail for what they hold; they can be put back."""
+        return tuple(at for at, one in enumerate(self.aggregations) if not one.certain and one.spare is not None)
 
-    def _certain(self, at: int) -> bool:
-        return self.aggregations[at].form.startswith(_CERTAIN)
+    @cached_property
+    def checked(self) -> tuple[int, ...]:
+        """Return the slots whose updates fail for what the value is; they may hold much."""
+        return tuple(at for at, one in enumerate(self.aggregations) if not one.certain and one.spare is None)
+
+    @cached_property
+    def certain(self) -> tuple[int, ...]:
+        """Return the slots whose updates never fail."""
+        return tuple(at for at, one in enumerate(self.aggregations) if one.certain)
 
     def read(self, item: Any, calls: Sequence[Callable[[Any], Any]]) -> list[Any]:
         """Return the values of `item`, by the users' functions as they are to be called."""
@@ -61,17 +63,38 @@ class Recipe:
 
     def update(self, cell: list[Any], values: Sequence[Any]) -> None:
         """Take further values into `cell`; an error leaves it as it was."""
-        before = cell[:]
+        self.check(values)
+        before = self.spared(cell)
         try:
-            for at, update in self._updates:
-                cell[at] = update(cell[at], values[at])
+            self.try_update(cell, values)
         except BaseException:
-            cell[:] = before
+            self.put_back(cell, before)
             raise
+        self.settle(cell, values)
 
-    @cached_property
-    def _updates(self) -> list[tuple[int, Callable[[Any, Any], Any]]]:
-        return [(at, self.aggregations[at].update) for at in self.order]
+    def check(self, values: Sequence[Any]) -> None:
+        """Raise what an update of the slots that may hold much would raise."""
+        for at in self.checked:
+            self.aggregations[at].start(values[at])
+
+    def spared(self, cell: list[Any]) -> list[Any]:
+        """Return copies of what `put_back` puts back."""
+        return [self.aggregations[at].spare(cell[at]) for at in self.risky]  # type: ignore[misc]  # they have one
+
+    def put_back(self, cell: list[Any], before: list[Any]) -> None:
+        """Set the slots of which there are copies."""
+        for at, slot in zip(self.risky, before, strict=True):
+            cell[at] = slot
+
+    def try_update(self, cell: list[Any], values: Sequence[Any]) -> None:
+        """Update the slots that may refuse their value."""
+        for at in self.risky:
+            cell[at] = self.aggregations[at].update(cell[at], values[at])
+
+    def settle(self, cell: list[Any], values: Sequence[Any]) -> None:
+        """Update the other ones, whose values were checked."""
+        for at in (*self.checked, *self.certain):
+            cell[at] = self.aggregations[at].update(cell[at], values[at])
 
     def merge(self, one: list[Any], other: list[Any]) -> list[Any]:
         """Return one cell made of two, of which the first was begun earlier."""
@@ -115,23 +138,28 @@ class Recipe:
 
     @property
     def update_lines(self) -> list[str]:
-        """Return the statements that update the cell `a`."""
-        lines = [self._spelled(line, at) for at in self.order for line in self.aggregations[at].add]
-        if not self.reversible:
-            return lines or ["pass"]
-        return [
-            "b = a[:]",
-            "try:",
-            *(f"    {line}" for line in lines),
-            "except BaseException:",
-            "    a[:] = b",
-            "    raise",
-        ]
+        """Return the statements that update the cell `a`; nothing is spared or checked that need not be."""
+        risky, checked = self._added(self.risky), self._added(self.checked)
+        certain = self._added(self.certain)
+        if len(self.risky) + len(self.checked) <= 1:
+            return [*risky, *checked, *certain] or ["pass"]
+        tests = [self._spelled(self.aggregations[at].begin, at) for at in self.checked]
+        copies = [f"b@_{at} = {self._copy(at)}" for at in self.risky]
+        restored = [f"    a[{at}] = b@_{at}" for at in self.risky]
+        tried = ["try:", *(f"    {line}" for line in risky), "except BaseException:", *restored, "    raise"]
+        return [*tests, *copies, *(tried if self.risky else ()), *checked, *certain]
+
+    def _added(self, slots: Sequence[int]) -> list[str]:
+        return [self._spelled(line, at) for at in slots for line in self.aggregations[at].add]
+
+    def _copy(self, at: int) -> str:
+        return f"a[{at}]" if self.aggregations[at].spare is itself else f"h@_{at}_99(a[{at}])"
 
     @property
     def texts(self) -> dict[str, Any]:
         """Return what the statements refer to."""
-        return {
+        copies = {f"h@_{at}_99": self.aggregations[at].spare for at in self.risky}
+        return copies | {
             name.replace("#", f"@_{at}"): value
             for at, one in enumerate(self.aggregations)
             for name, value in one.names.items()
@@ -158,6 +186,7 @@ def reduced(function: Callable[[Any, Any], Any]) -> Recipe:
     """Return the recipe that folds items, beginning with the first."""
     require_plain(function, "reduce")
     folding = Aggregation(
+        spare=deepcopy,
         form=f"reduce({name_of(function)})",
         value=None,
         begin="v",

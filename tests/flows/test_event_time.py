@@ -236,8 +236,12 @@ def test_an_input_that_is_idle_does_not_hold_up_the_other(edge: bool) -> None:
             await busy.send(45)
             await asyncio.sleep(1)
             assert len(out) == 1
+            await asyncio.sleep(5)  # and it falls silent again
+            await busy.send(46)
+            await asyncio.sleep(1)
+            assert len(out) == 2
             await handle.drain()
-        assert [one.value for one in out] == [[1, 2], [25, 26, 27], [45]]
+        assert [one.value for one in out] == [[1, 2], [25, 26, 27], [45, 46]]
 
     run(main)
 
