@@ -392,6 +392,7 @@ def make_stepper(
         gives="pair" if pairs else "item",
         raw=planned.source is not None and planned.source.decode is not None,
         stamps=plan.timed and pairs,
+        exact=plan.exact,
         run_time=run_time,
         fuse=fuse,
     )
