@@ -325,7 +325,7 @@ class Run:
             await self._wiring.open(durable.resumed)
             await durable.begin(self._checkpoints, self._wiring.stages)
         elif self._stand == "finishing":
-            await self._wiring.open_sinks(durable.resumed)
+            await self._wiring.open_to_finish(durable.resumed)
 
     async def _complete(self) -> None:
         """Make all output visible; of what has been finished, no checkpoint can be taken."""

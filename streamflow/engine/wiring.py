@@ -94,14 +94,24 @@ class Wiring:
         self._connect()
         for channel in self.channels:
             if isinstance(channel, SpillChannel):
-                self.ends.edges.append(channel)
-                await channel.open()
+                await self._open_edge(channel)
         await self._restore_edges(resume)
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
 
+    async def open_to_finish(self, resume: Checkpoint | None) -> None:
+        """Open what is left to be completed: sinks, and edges that may still have on the disk what has been read."""
+        await self.open_sinks(resume)
+        for edge in self.plan.edges:
+            if edge.spilling is not None:
+                await self._open_edge(self._spilling(edge.spilling.key, edge, edge.spilling, ("", "")))
+
     # -- what edges keep that spill --------------------------------------------------------------------------------
+
+    async def _open_edge(self, channel: SpillChannel) -> None:
+        self.ends.edges.append(channel)
+        await channel.open()
 
     def _durable_edges(self) -> Iterator[tuple[str, SpillChannel]]:
         for edge, channel in zip(self.plan.edges, self.channels, strict=True):
@@ -244,6 +254,7 @@ class Wiring:
             name += f" [{edge.output}]"
         taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
         name = f"{name} #{taken + 1}" if taken else name
+        channel: Channel
         if edge.spilling is not None:
             channel = self._spilling(name, edge, edge.spilling, between)
         else:
@@ -251,7 +262,7 @@ class Wiring:
         self.channels.append(channel)
         return channel
 
-    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> Channel:
+    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> SpillChannel:
         from streamflow.state.encoding import decode, encode  # late: most runs write none
 
         if self.beside is None:

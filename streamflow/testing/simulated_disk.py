@@ -119,8 +119,8 @@ class SimulatedDisk(FileSystem):
         return {path: bytes(one.content) for path, one in found if isinstance(one, StoredFile)}
 
     def outputs(self) -> dict[str, bytes]:
-        """Return the content of every file whose name does not begin with a dot."""
-        return {path: content for path, content in self.files().items() if not os.path.basename(path).startswith(".")}
+        """Return the content of every file, but of those whose name, or whose folder's, begins with a dot."""
+        return {path: content for path, content in self.files().items() if not _hidden(path)}
 
     # -- a file system --------------------------------------------------------------------------------------------
 
@@ -183,6 +183,23 @@ class SimulatedDisk(FileSystem):
                 self.operate("make", folder)
                 self._names.change({folder: "folder"})
                 self.sync_directory(os.path.dirname(folder))
+
+    def make_private_directory(self, path: str) -> None:
+        """Make a directory; nothing syncs that."""
+        if self.kind(path) == "missing":
+            if self.kind(os.path.dirname(_whole(path))) != "directory":
+                raise FileNotFoundError(errno.ENOENT, "there is no such directory", path)
+            self.operate("make", _whole(path))
+            self._names.change({_whole(path): "folder"})
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory, if it is there; nothing syncs that."""
+        if self.kind(path) == "missing":
+            return
+        if self.names(path):
+            raise OSError(errno.ENOTEMPTY, "this directory is not empty", path)
+        self.operate("remove", _whole(path))
+        self._names.change({_whole(path): None})
 
     def sync_directory(self, path: str) -> None:
         """Make the names in a directory durable."""
@@ -312,6 +329,10 @@ def _status(file: StoredFile) -> Status:
 
 def _whole(path: str) -> str:
     return os.path.abspath(path)
+
+
+def _hidden(path: str) -> bool:
+    return any(name.startswith(".") for name in path.split(os.sep)[-2:])
 
 
 def _upwards(path: str) -> list[str]:
