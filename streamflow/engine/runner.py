@@ -420,7 +420,7 @@ class Run:
     def _final_state(self) -> State:
         if self._error is not None:
             return "failed"
-        if self._asked == "drained" and self._suspending is not None:
+        if self._suspending is not None and (self._completed or self._asked == "drained"):
             return "finished"  # it has come to its own end before it could be suspended
         return self._asked if self._asked is not None else "finished"
 

@@ -37,7 +37,7 @@ from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
 from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
-from streamflow.model.positions import Stamp, Where, resolved
+from streamflow.model.positions import Where, settled
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.event_time import EventTime
@@ -48,7 +48,7 @@ from streamflow.operators.map import Apply
 #: Where checkpoints are kept.
 CheckpointPlace = str | os.PathLike[str] | CheckpointStore
 
-_TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": DebounceStage, "timeout": TimeoutStage}
+_TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "timeout": TimeoutStage}
 
 
 class Wiring:
@@ -189,6 +189,8 @@ class Wiring:
             return BatchStage(*timed, pairs=pairs)
         if planned.kind == "sink":
             return SinkStage(*common, self.ends.writers[planned.index], pairs=pairs)
+        if planned.kind == "debounce":
+            return DebounceStage(*timed, pairs=pairs)
         return _TIMED[planned.kind](*timed)
 
     def _fused(self, planned: PlannedStage) -> Stage:
@@ -323,15 +325,10 @@ def on_disk() -> Writing:
 
 
 def _encode_located(pairs: list[tuple[Any, Where]]) -> bytes:
-    """Encode items with their positions, which are worked out now: what they would be worked out from is in memory."""
+    """Encode items with their positions."""
     from streamflow.state.encoding import encode  # late, as above
 
-    return encode([(item, _settled(where)) for item, where in pairs])
-
-
-def _settled(where: Where) -> Where:
-    """Return a position worked out, with the time that travels with it."""
-    return where._replace(position=resolved(where)) if isinstance(where, Stamp) else resolved(where)
+    return encode(list(settled(pairs)))
 
 
 def durable_for(

@@ -92,6 +92,11 @@ class SimulatedDisk(FileSystem):
         found.checkpoints = {name: list(saved) for name, saved in self.checkpoints.items()}
         return found
 
+    def mend(self) -> None:
+        """Have nothing go wrong any more, and count operations from the start."""
+        self.faults.clear()
+        self.operations, self._dies_at = 0, None
+
     def operate(self, what: str, path: str) -> None:
         """Count an operation; raise what has gone wrong with it."""
         self.look()

@@ -135,6 +135,17 @@ def letters_of_files(disk: SimulatedDisk) -> Runnable:
     return files(disk).map(hop, concurrency=3).map(refuse, on_error=set_aside).to(out(disk))
 
 
+def letters_of_batches(disk: SimulatedDisk) -> Runnable:
+    """Have items wait with their positions."""
+    batches = lines(disk).batch(5, within=0.02).unbatch()
+    return batches.map(refuse, on_error=sf.dead_letter(out(disk, "bad.jsonl"))).to(out(disk))
+
+
+def letters_of_pairs(disk: SimulatedDisk) -> Runnable:
+    pairs = sf.zip(numbers(0.002), lines(disk))
+    return pairs.map(lambda pair: refuse(pair[1]), on_error=sf.dead_letter(out(disk, "bad.jsonl"))).to(out(disk))
+
+
 def both(disk: SimulatedDisk) -> Runnable:
     common = lines(disk).map(hop, concurrency=3)
     return sf.together(common.to(out(disk, "one.jsonl")), common.buffer(4).scan(lambda s, n: s + n, 0).to(out(disk)))
@@ -274,6 +285,8 @@ MIXED: dict[str, Made] = {
     "compressed csv": lambda disk: files(disk).map(lambda n: {"n": n}).to(out(disk, "out.csv.gz")),
     "letters": letters,
     "letters of files": letters_of_files,
+    "letters of batches": letters_of_batches,
+    "letters of pairs": letters_of_pairs,
     "within": lambda disk: numbers().batch(5, within=0.01).unbatch().to(out(disk)),
     "processing time": lambda disk: (
         numbers()

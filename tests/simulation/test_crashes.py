@@ -53,9 +53,10 @@ def test_the_same_under_many_seeds(name: str) -> None:
         explorer(name, every=0.01, seed=seed, again=100).explore()
 
 
+@pytest.mark.parametrize("power", ["stays", "is lost"])
 @pytest.mark.parametrize(("name", "error"), [("ordered", errno.ENOSPC), ("ordered", errno.EIO), ("rolling", errno.EIO)])
 def test_a_disk_that_is_full_for_a_while_or_fails_once_costs_nothing_that_a_second_run_does_not_bring(
-    name: str, error: int
+    name: str, error: int, power: str
 ) -> None:
     """Wherever that happens; and a run that says it has succeeded has, whatever became of a sync on the way."""
     one = explorer(name)
@@ -66,7 +67,8 @@ def test_a_disk_that_is_full_for_a_while_or_fails_once_costs_nothing_that_a_seco
         try:
             simulate(partial(one.life, disk), number)
         except OSError:
-            disk = disk.crash("drop unsynced")
+            disk.mend()
+            disk = disk.crash("drop unsynced") if power == "is lost" else disk
             simulate(partial(one.life, disk), number + LATER)
         where = f"operation {number} of {disk.log}"
         assert one.output(disk) == expected, where
