@@ -217,8 +217,8 @@ class SpillChannel(Channel):
             log.warning("edge %r: no space is left in %s; its sender waits", self.name, self._disk.folder)
             if self._on_event is not None:
                 self._on_event(DiskFull(edge=self.name, folder=self._disk.folder))
-        if self.closed:
-            return
+        if self.closed or (self._all_in_memory and not self._items):
+            return  # all was taken while the disk was asked: nobody would wake us, and there is room
         timer = asyncio.get_running_loop().call_later(TRY_AGAIN, self._wake_sender)
         try:
             await self._wait_for_room()
