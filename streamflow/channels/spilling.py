@@ -22,6 +22,7 @@ from streamflow.channels.records import RECORD_HEADER, Record
 from streamflow.channels.segments import Found
 from streamflow.channels.sizes import size_of_items
 from streamflow.channels.spill_disk import Appended, SpillDisk
+from streamflow.files.file_system import SyncFailed
 from streamflow.model.batches import Batch
 from streamflow.model.events import DiskFull, Event
 from streamflow.model.markers import Commit, Marker
@@ -182,7 +183,8 @@ class SpillChannel(Channel):
         if writing.error is None:
             self._disk_full = False
             return True
-        if isinstance(writing.error, OSError) and writing.error.errno in _FULL:
+        error = writing.error
+        if isinstance(error, OSError) and error.errno in _FULL and not isinstance(error, SyncFailed):
             return False
         self._lose(writing.appended.items)
         raise writing.error

@@ -31,6 +31,7 @@ from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
 from streamflow.engine.wiring import CheckpointPlace, Wiring, durable_for, on_disk
 from streamflow.executors.cores import usable_cores
+from streamflow.files.file_system import SyncFailed
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
@@ -226,7 +227,13 @@ class Run:
 
     async def _take_checkpoint(self) -> Checkpoint:
         save = self._save if self._durable is not None else None
-        checkpoint = await self._checkpoints.take(self._wiring.stages, save)
+        try:
+            checkpoint = await self._checkpoints.take(self._wiring.stages, save)
+        except SyncFailed as error:  # of what an edge has spilled: no later checkpoint could have it either
+            self._note_error(error)
+            for stage in self._wiring.stages:
+                stage.cancel()
+            raise
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
 

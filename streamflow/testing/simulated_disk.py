@@ -307,15 +307,16 @@ class SimulatedOutput(OutputFile):
 
     def sync(self) -> None:
         """Make the content durable."""
-        if self._unsynced is not None:
-            raise SyncFailed.after(self._unsynced, self._path)
-        try:
-            self._disk.operate("sync", self._path)
-        except OSError as error:
-            self._file.fail_to_sync()
-            self._unsynced = error
-            raise
-        self._file.sync()
+        if self._unsynced is None:
+            try:
+                self._disk.operate("sync", self._path)
+            except OSError as error:
+                self._file.fail_to_sync()
+                self._unsynced = error
+            else:
+                self._file.sync()
+                return
+        raise SyncFailed.after(self._unsynced, self._path)
 
     def truncate(self, length: int) -> None:
         """Cut the file, then sync it: two operations."""

@@ -142,6 +142,8 @@ def draw(seed: int) -> Drawn:
     for what, k in steps:
         if (what in ORDERED and not ordered) or (what == "letters" and ("letters", k) in kept):
             continue
+        if what in ("take", "zip") and any(before == "letters" for before, _ in kept):
+            continue  # what they leave unread is set aside or not, as it comes
         kept.append((what, k))
         ordered = ordered and what not in ("unordered", "merge", "shared", "branched")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from streamflow.files.file_system import SyncFailed
 from streamflow.testing import CrashExplorer, Fault, SimulatedCheckpoints, SimulatedDisk, seeds, simulate
 from tests.simulation.durable import ALL, fresh, output_of, remains
 from tests.sizes import examples
@@ -97,3 +98,40 @@ def test_a_run_that_ends_otherwise_goes_on_without_loss(name: str, end: str) -> 
             simulate(partial(broken, disk), seed)
         simulate(partial(one.life, disk), seed + LATER)
         assert one.output(disk) == expected, f"seed {seed}"
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize(("name", "file"), [("spilling", ".part"), ("rolling", ".part"), ("spilling", ".spill")])
+def test_what_could_not_be_brought_to_the_disk_fails_the_run_at_once(name: str, file: str, error: int) -> None:
+    """Though it is but full: to try again would bring nothing, and a checkpoint would name what may not be there."""
+    one, whole = explorer(name), fresh()
+    simulate(partial(one.life, whole), 1)
+    at = [number for number, what in enumerate(whole.log, 1) if what.startswith("sync") and what.endswith(file)]
+    for number in at[1:-1]:
+        disk = fresh()
+        disk.faults.append(Fault(first=number, error=error))
+        with pytest.raises(SyncFailed, match="could not be brought to the disk"):
+            simulate(partial(one.life, disk), 1)
+        assert disk.log[:number] == whole.log[:number]
+        assert "save checkpoints" not in disk.log[number:], "it went on"
+        disk = disk.crash("drop unsynced")
+        simulate(partial(one.life, disk), LATER)
+        assert one.output(disk) == one.output(whole)
+
+
+def test_a_disk_that_has_no_room_for_what_a_checkpoint_needs_is_tried_again() -> None:
+    name, tried = "ordered", 0
+    one, whole = explorer(name), fresh()
+    simulate(partial(one.life, whole), 1)
+    for number, what in enumerate(whole.log, 1):
+        if not what.startswith("write"):
+            continue
+        disk = fresh()
+        disk.faults.append(Fault(first=number, times=2, error=errno.ENOSPC, only=("write",)))
+        try:
+            simulate(partial(one.life, disk), 1)
+        except OSError:
+            continue  # it was written at the end, or because so much was there
+        tried += 1
+        assert one.output(disk.crash("drop unsynced")) == one.output(whole)
+    assert tried
