@@ -8,6 +8,8 @@ from streamflow.model.statistics import EdgeStatistics, Progress, RunStatistics,
 
 #: Cells of a bar, and edges that are shown.
 BAR, EDGES = 24, 6
+#: Seconds from which on it is told what a checkpoint waits for.
+WAITS_LONG = 2.0
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -41,6 +43,8 @@ def _figures(now: RunStatistics, earlier: RunStatistics | None) -> str:
     words.append(f"{now.failed:,} failed")
     if now.checkpoints is not None and now.checkpoints.age is not None:
         words.append(f"checkpoint {now.checkpoints.epoch:,} {now.checkpoints.age:.1f} s ago")
+    if now.checkpoints is not None and now.checkpoints.waiting >= WAITS_LONG:
+        words.append(f"the next waits for {now.checkpoints.waiting_for[0]}, {now.checkpoints.waiting:.0f} s now")
     return "; ".join(words)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamflow.engine.stage import Stage
 from streamflow.engine.stages.source import SourceStage
@@ -15,11 +15,30 @@ from streamflow.model.markers import Barrier, Commit
 Save = Callable[[int, Mapping[str, Sequence[Any]], int], Awaitable[None]]
 
 
+class Waiting(NamedTuple):
+    """Say for which stages checkpoint `epoch` waits, and since when by the loop's clock.
+
+    They are in the order of the plan: the first has what the others wait for.
+    """
+
+    epoch: int
+    stages: tuple[str, ...]
+    since: float
+
+    def described(self, now: float) -> str:
+        """Return that as words."""
+        first, more = self.stages[0], len(self.stages) - 1
+        others = f" and {more} more" if more else ""
+        return f"checkpoint {self.epoch:,} waits for stage {first!r}{others}, for {now - self.since:.0f} s now"
+
+
 class Gathering:
     """Wait for an answer of each stage. Pure."""
 
-    def __init__(self, stages: Iterable[str]) -> None:
-        self.missing = set(stages)
+    def __init__(self, stages: Iterable[str], began: float = 0.0) -> None:
+        #: Those that have not answered, in their order.
+        self.missing = dict.fromkeys(stages)
+        self.began = began
         self.parts: dict[str, Sequence[Any]] = {}
         #: How many items the sources had given when the barrier left them.
         self.items = 0
@@ -28,7 +47,7 @@ class Gathering:
         """Take the parts of `stage`; tell whether all are there now."""
         self.parts |= parts
         self.items += items
-        self.missing.discard(stage)
+        self.missing.pop(stage, None)
         return not self.missing
 
 
@@ -48,9 +67,11 @@ class Checkpointing:
         self._refused: Exception | None = None
 
     @property
-    def missing(self) -> set[str]:
-        """Return the stages for whose answer a checkpoint waits."""
-        return {name for gathering, _ in self._asked.values() for name in gathering.missing}
+    def waiting(self) -> Waiting | None:
+        """Return for which stages a checkpoint waits, if one does; of several the oldest."""
+        for marker, (gathering, _) in self._asked.items():
+            return Waiting(marker.epoch, tuple(gathering.missing), gathering.began)
+        return None
 
     async def take(self, stages: Sequence[Stage], save: Save | None = None) -> Checkpoint:
         """Send a barrier through `stages`, `save` what they answer, let their sinks commit; return the checkpoint."""
@@ -86,8 +107,9 @@ class Checkpointing:
     async def _ask(self, marker: Barrier | Commit, stages: Sequence[Stage]) -> Gathering:
         if self._refused is not None:
             raise self._refused
-        gathering = Gathering(stage.name for stage in stages)
-        whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        gathering = Gathering((stage.name for stage in stages), loop.time())
+        whole: asyncio.Future[None] = loop.create_future()
         if stages:
             self._asked[marker] = gathering, whole
         else:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
 
-from streamflow.engine.checkpointing import Checkpointing
+from streamflow.engine.checkpointing import Checkpointing, Waiting
 from streamflow.engine.ends import Ends
 from streamflow.engine.fingerprint import compare, fingerprint
 from streamflow.engine.plan import Plan
@@ -213,8 +213,8 @@ class Durable:
             thread, self._thread = self._thread, None
             await thread.close_after(self._store.close)
 
-    def statistics(self) -> CheckpointStatistics:
-        """Return the figures as they are now."""
+    def statistics(self, waiting: Waiting | None) -> CheckpointStatistics:
+        """Return the figures as they are now; `waiting` says what the one under way waits for."""
         found = self._from
         return CheckpointStatistics(
             path=self._store.label,
@@ -228,4 +228,6 @@ class Durable:
             seconds=self._took,
             longest=self._longest,
             age=time.monotonic() - self._kept_at if self._kept_at is not None else None,
+            waiting_for=waiting.stages if waiting is not None else (),
+            waiting=asyncio.get_running_loop().time() - waiting.since if waiting is not None else 0.0,
         )

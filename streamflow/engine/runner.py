@@ -255,7 +255,7 @@ class Run:
             places=tuple(pool.statistics() for pool in self._wiring.pools.values()),
             **self._memory.figures(),
             cores=usable_cores(),
-            checkpoints=self._durable.statistics() if self._durable is not None else None,
+            checkpoints=self._durable.statistics(self._checkpoints.waiting) if self._durable is not None else None,
             promise=weakest(guarantees(self.plan)) if self._durable is not None else "",
         )
 
@@ -488,7 +488,7 @@ class Run:
     # -- watching -------------------------------------------------------------------------------------------------
 
     def _watchdog(self) -> Watchdog:
-        return Watchdog(self._wiring.stages, self._wiring.channels)
+        return Watchdog(self._wiring.stages, self._wiring.channels, self._checkpoints)
 
     async def _watch(self) -> None:
         """Sample, and look out for circles and for standstill, every quarter of a second."""

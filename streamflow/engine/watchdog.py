@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamflow.channels.memory import Channel
+from streamflow.engine.checkpointing import Checkpointing
 from streamflow.engine.stage import Stage
 from streamflow.engine.stages.fan_in import ConcatStage
 from streamflow.engine.stages.source import SourceStage
@@ -18,9 +19,12 @@ from streamflow.model.errors import FlowDeadlock
 class Watchdog:
     """Compare what it sees with what it saw."""
 
-    def __init__(self, stages: Sequence[Stage], channels: Sequence[Channel]) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], channels: Sequence[Channel], checkpoints: Checkpointing | None = None
+    ) -> None:
         self._stages = stages
         self._channels = channels
+        self._checkpoints = checkpoints
         self._seen: tuple[int, ...] = ()
         self._suspected: tuple[list[str], tuple[int, ...]] = ([], ())
         self._still_since: float | None = None
@@ -106,8 +110,10 @@ class Watchdog:
         return [stage for stage in self._stages if stage.task is not None and not stage.task.done()]
 
     def describe(self) -> str:
-        """Return the edges that hold data, and each living stage's state and stack."""
-        lines = [
+        """Return what a checkpoint waits for, the edges that hold data, and each living stage's state and stack."""
+        waiting = self._checkpoints.waiting if self._checkpoints is not None else None
+        lines = [waiting.described(asyncio.get_running_loop().time())] if waiting is not None else []
+        lines += [
             f"edge {channel.name!r}: {channel.queued:,} of {channel.max_items:,} items"
             + (", its sender waits for room" if channel.sending else "")
             for channel in self._channels

@@ -61,6 +61,8 @@ class CompressedOutput(OutputFile):
         self._encoder: Any = None
         #: Compressed bytes that are not written yet: None, but after a write that has failed.
         self._owed: bytes | None = None
+        #: The end of a member that is not written yet, but after a `sync` that has failed.
+        self._end = b""
 
     @property
     def length(self) -> int:
@@ -69,6 +71,7 @@ class CompressedOutput(OutputFile):
 
     def write(self, data: memoryview) -> None:
         """Compress `data` and write what comes out; after an OSError, the same data is to be given again."""
+        self._pay_end()
         if self._owed is None:
             if self._encoder is None:
                 self._encoder = self._make()
@@ -85,18 +88,24 @@ class CompressedOutput(OutputFile):
             self._file.write(memoryview(self._owed))
         self._owed = None
 
+    def _pay_end(self) -> None:
+        if self._end:
+            self._file.write(memoryview(self._end))
+        self._end = b""
+
     def sync(self) -> None:
-        """End the member, and bring the file to the disk."""
-        if self._owed is None:
-            if self._encoder is None and not self._file.length:
-                self._encoder = self._make()  # a compressed file of nothing is not empty: xz and gunzip refuse one
-            self._owed = self._end_member()
+        """End the member, and bring the file to the disk; what has failed may be tried again, or written behind."""
         self._pay()
+        if self._encoder is None and not self._file.length and not self._end:
+            self._encoder = self._make()  # a compressed file of nothing is not empty: xz and gunzip refuse one
+        self._end += self._end_member()
+        self._pay_end()
         self._file.sync()
 
     def truncate(self, length: int) -> None:
         """Cut the file where a member ends: at a length that it had after a `sync`."""
         self._encoder = self._owed = None
+        self._end = b""
         self._file.truncate(length)
 
     def close(self) -> None:

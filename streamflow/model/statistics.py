@@ -115,7 +115,8 @@ class CheckpointStatistics:
 
     `epoch` is the number of the latest that was kept, `bytes` its size before what had not changed was left out,
     `seconds` the time its writing took and `longest` the longest; `age` is how long ago this run kept it, None before.
-    `resumed_at` is how many items earlier runs had read.
+    `resumed_at` is how many items earlier runs had read. One under way waits for the stages `waiting_for`, of which the
+    first has what the others wait for, since `waiting` seconds.
     """
 
     path: str
@@ -129,6 +130,8 @@ class CheckpointStatistics:
     seconds: float = 0.0
     longest: float = 0.0
     age: float | None = None
+    waiting_for: tuple[str, ...] = ()
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,8 @@ class RollingWriter(Writer[Any]):
         self._mark = secrets.token_hex(4)
         self._made = 0
         self._whole = ReadyParts(sink.part.files)
+        #: Folders whose names are on the disk.
+        self._synced: set[str] = set()
         #: Whether whole parts wait for a commit.
         self._commits = False
         # The parts share what one file would gather before it is written.
@@ -267,8 +269,19 @@ class RollingWriter(Writer[Any]):
         number = self._numbers.get(text, -1) + 1
         while (path := self._sink.names.name(number, text, now)) in self._whole or files.kind(path) != "missing":
             number += 1
-        files.make_directories(os.path.dirname(path))
+        self._make_folder(os.path.dirname(path))
         return path, number
+
+    def _make_folder(self, folder: str) -> None:
+        """Make a folder and bring its name to the disk, and of one that is there: who made it may have died before."""
+        files = self._sink.part.files
+        files.make_directories(folder)
+        for _ in range(self._sink.names.depth + 1):
+            folder = os.path.dirname(folder)
+            if folder not in self._synced:
+                with suppress(PermissionError):  # then it was not made by us
+                    files.sync_directory(folder)
+                self._synced.add(folder)
 
     async def _end(self, text: str) -> None:
         part = self._parts[text]

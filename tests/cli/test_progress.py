@@ -208,3 +208,6 @@ def test_the_age_of_the_last_checkpoint_is_shown_once_there_is_one() -> None:
     none, some = (CheckpointStatistics(path="a.ckpt", epoch=17, age=age) for age in (None, 0.41))
     assert "checkpoint" not in in_one_line(at(20.0, source(), checkpoints=none))
     assert "; checkpoint 17 0.4 s ago" in in_one_line(at(20.0, source(), checkpoints=some))
+    assert "waits" not in in_one_line(at(20.0, source(), checkpoints=replace(some, waiting_for=("slow",), waiting=0.4)))
+    held = replace(some, waiting_for=("slow", "sink"), waiting=12.4)
+    assert "0.4 s ago; the next waits for slow, 12 s now" in in_one_line(at(20.0, source(), checkpoints=held))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import lzma
+import random
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import streamflow as sf
 from streamflow.files.compression import CompressedOutput, method_of, without_suffix
 from streamflow.files.decompression import CompressedInput
 from streamflow.files.local import LOCAL
-from streamflow.testing import run
+from streamflow.testing import Fault, SimulatedDisk, run
 
 zstandard = pytest.importorskip("zstandard", reason="the extra zstd is not installed")
 
@@ -95,6 +96,31 @@ def test_a_write_that_fails_and_is_tried_again_comes_out_once(method: Any, tmp_p
     file.sync()
     file.close()
     assert METHODS[method][2]((tmp_path / "data").read_bytes()) == b"onetwo"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(["write", "sync"]), st.integers(0, 2)), max_size=12), again=st.booleans()
+)
+def test_a_sync_that_finds_no_room_loses_nothing_whether_it_is_tried_again_or_not(
+    method: Any, steps: list[tuple[str, int]], again: bool
+) -> None:
+    """A write that has failed is tried again, as whoever keeps what it was given does."""
+    disk, expected = SimulatedDisk(folders=["/d"]), b""
+    output = CompressedOutput(disk.create("/d/a"), method, prompt=False)
+    for what, fails in [*steps, ("sync", 0)]:
+        disk.faults = [Fault(first=disk.operations + 1, times=fails, error=errno.ENOSPC, only=("write",))]
+        data = random.Random(len(expected)).randbytes(20_000)
+        while True:
+            try:
+                output.write(memoryview(data)) if what == "write" else output.sync()
+            except OSError:
+                if what == "sync" and not again:
+                    break
+            else:
+                expected += data if what == "write" else b""
+                break
+    assert METHODS[method][2](disk.files()["/d/a"]) == expected
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,7 +13,17 @@ import pytest
 
 import streamflow as sf
 from streamflow.model import events
-from streamflow.testing import FaultySink, FaultySource, InjectedError, cancel_everywhere, check_leaks, no_leaks, run
+from streamflow.testing import (
+    FaultySink,
+    FaultySource,
+    InjectedError,
+    SimulatedCheckpoints,
+    SimulatedDisk,
+    cancel_everywhere,
+    check_leaks,
+    no_leaks,
+    run,
+)
 
 
 async def twice(n: int) -> int:
@@ -263,6 +273,33 @@ def test_a_standstill_is_reported_with_edge_stage_and_stack() -> None:
         assert "map(stuck)" in stalled.report
         assert "its sender waits for room" in stalled.report
         assert "await asyncio.Event().wait()" in stalled.report
+
+    run(main)
+
+
+def test_a_checkpoint_that_cannot_be_whole_says_for_whom_it_waits() -> None:
+    async def stuck(n: int) -> int:
+        await asyncio.sleep(30 if n == 20 else 0.01)
+        return n
+
+    async def main() -> None:
+        seen: list[Any] = []
+        flow = sf.flow(FaultySource(items=range(100), delay=0.01)).map(stuck).buffer(5).map(abs).to([])
+        options: dict[str, Any] = {"on_event": seen.append, "stall_after": 5, "every": 0.1}
+        async with flow.start(checkpoint=SimulatedCheckpoints(SimulatedDisk()), **options) as handle:
+            await asyncio.sleep(12)
+            held = handle.statistics().checkpoints
+            assert held is not None
+            assert held.waiting_for[0] == "map(stuck)"
+            assert held.waiting == pytest.approx(11.8, abs=0.3)
+            [stalled] = [event for event in seen if isinstance(event, events.RunStalled)]
+            words = "waits for stage 'map(stuck)' and 1 more, for 5 s now"
+            assert f"checkpoint {held.epoch + 1} {words}" in stalled.report
+            await asyncio.sleep(30)
+            freed = handle.statistics().checkpoints
+            assert freed is not None
+            assert freed.epoch > held.epoch
+            assert freed.waiting < 1
 
     run(main)
 
