@@ -100,6 +100,11 @@ class SpillChannel(Channel):
         self._disk.remove_unneeded()
 
     @property
+    def overtaken(self) -> bool:
+        """Tell whether a barrier overtakes what is on the disk."""
+        return self._disk.durable
+
+    @property
     def _all_in_memory(self) -> bool:
         """Tell whether nothing is on the disk, or on its way to or from there."""
         return self._writing is None and self._reading is None and self._account.empty

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from streamflow.model.errors import FlowError
+from streamflow.model.windows import WindowResult
 from streamflow.operators.aggregation import Aggregation
 from streamflow.operators.aggregations import collect, itself
 from streamflow.operators.callables import name_of, require_plain
+
+_WINDOW_RESULTS = """
+def window_results(kind, start, end, cells, new=object.__new__, set_key=set_key, set_start=set_start, set_end=set_end,
+                   set_value=set_value):
+    out = []
+    for key, a in cells:
+        result = new(kind)
+        set_key(result, key)
+        set_start(result, start)
+        set_end(result, end)
+        set_value(result, {value})
+        out.append(result)
+    return out
+"""
 
 
 @dataclass(frozen=True)
@@ -105,14 +120,33 @@ class Recipe:
 
     @cached_property
     def value(self) -> Callable[[Sequence[Any]], Any]:
-        """Return the function that tells what a cell says; put together once, since it is called for each result."""
-        said = [f"a[{at}]" if one.result is itself else f"r{at}(a[{at}])" for at, one in enumerate(self.aggregations)]
-        names = {f"r{at}": one.result for at, one in enumerate(self.aggregations)}
-        told = said[0]
-        if self.names is not None:
-            told = f"{{{', '.join(f'{name!r}: {one}' for name, one in zip(self.names, said, strict=True))}}}"
-        function: Callable[[Sequence[Any]], Any] = eval(f"lambda a: {told}", names)  # names of ours, and quoted ones
+        """Return the function that tells what a cell says."""
+        text, names = self._told
+        function: Callable[[Sequence[Any]], Any] = eval(f"lambda a: {text}", names)
         return function
+
+    @property
+    def _told(self) -> tuple[str, dict[str, Any]]:
+        """Return what the cell `a` says as an expression, and what that refers to."""
+        told = [
+            f"a[{at}]" if one.result is itself else f"result_{at}(a[{at}])" for at, one in enumerate(self.aggregations)
+        ]
+        names = {f"result_{at}": one.result for at, one in enumerate(self.aggregations)}
+        if self.names is None:
+            return told[0], names
+        return f"{{{', '.join(f'{name!r}: {text}' for name, text in zip(self.names, told, strict=True))}}}", names
+
+    @cached_property
+    def window_results(self) -> Callable[[type[WindowResult], float, float, Iterable[tuple[Any, Any]]], list[Any]]:
+        """Return what makes results of the kind, start, end, and pairs of key and cell that it is given.
+
+        It is compiled, and sets the fields itself: a frozen dataclass takes four times as long to make itself.
+        """
+        value, names = self._told
+        names |= {f"set_{name}": getattr(WindowResult, name).__set__ for name in ("key", "start", "end", "value")}
+        exec(_WINDOW_RESULTS.format(value=value), names)
+        made: Callable[..., list[Any]] = names["window_results"]
+        return made
 
     # -- as text for generated code: `a` is the cell, `@` the operator's number -------------------------------------
 

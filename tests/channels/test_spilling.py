@@ -53,7 +53,8 @@ async def settle(channel: SpillChannel) -> None:
 
 
 def on_disk(folder: Path | str) -> int:
-    return sum(file.stat().st_size for file in Path(folder).rglob("*.spill"))
+    """Return the bytes that lie there; what is removed meanwhile counts no more."""
+    return sum(LOCAL.size(str(file)) or 0 for file in Path(folder).rglob("*.spill"))
 
 
 class Spilling(RuleBasedStateMachine):

@@ -14,7 +14,7 @@ import pytest
 
 import streamflow as sf
 from streamflow.sinks import Csv, JsonLines, Rolling, SqliteTable
-from streamflow.testing import run
+from streamflow.testing import CrashExplorer, SimulatedCheckpoints, SimulatedDisk, run
 
 ITEMS = 12
 
@@ -60,7 +60,7 @@ def test_a_flow_that_failed_goes_on(make: Callable[[Path], Any], look: Callable[
     async def main() -> None:
         await attempt(folder := made("whole"), None)
         expected = look(folder)
-        for broken_at in range(0, ITEMS, 3):
+        for broken_at in (0, 4, 11):
             folder = made(str(broken_at))
             with pytest.raises(RuntimeError, match="broken"):
                 await attempt(folder, broken_at)
@@ -68,3 +68,28 @@ def test_a_flow_that_failed_goes_on(make: Callable[[Path], Any], look: Callable[
             assert look(folder) == expected
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda disk: JsonLines("/d/out.jsonl", files=disk),
+        lambda disk: Csv("/d/out.csv", files=disk),
+        lambda disk: Rolling(JsonLines("/d/{n}.jsonl", files=disk), items=3),
+    ],
+    ids=["jsonl", "csv", "rolling"],
+)
+def test_it_may_lose_power_at_every_operation_of_its_disk(make: Callable[[SimulatedDisk], Any]) -> None:
+    async def life(disk: SimulatedDisk) -> None:
+        async def items() -> Any:
+            for n in range(10):
+                await asyncio.sleep(1.0)
+                yield {"n": n}
+
+        await sf.flow(items).to(make(disk)).run(checkpoint=SimulatedCheckpoints(disk), every=2.5)
+
+    def output(disk: SimulatedDisk) -> dict[str, bytes]:
+        return {name: data for name, data in disk.outputs().items() if name.startswith("/d/") and "/." not in name}
+
+    found = CrashExplorer(life=life, disk=lambda: SimulatedDisk(folders=["/d"]), output=output, again=0).explore()
+    assert found.tried >= 3 * found.operations > 60
