@@ -340,9 +340,9 @@ class SpillChannel(Channel):
         self._markers.add(cut.markers)
         self._pump()
 
-    def forget(self, before: int) -> None:
-        """Take note that no checkpoint before epoch `before` is kept any more."""
-        self._account.forget(before)
+    def forget(self, before: int, saved: int) -> None:
+        """Take note that checkpoint `saved` is whole, and none before epoch `before` is kept any more."""
+        self._account.forget(before, saved)
         self._disk.remove_unneeded()
 
     # -- the meter ------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ class Durable:
 
     @property
     def folder(self) -> str | None:
-        """Return a folder for what edges keep beside the checkpoints."""
+        """Return how folders beside the checkpoints begin."""
         return self._store.folder
 
     @property

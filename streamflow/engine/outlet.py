@@ -28,7 +28,7 @@ class Outlet:
         return 0
 
     def mark_for_ended(self, barrier: Barrier) -> None:
-        """Send a barrier that the stage before has not lived to send, where it need not wait for what lies before it."""
+        """Send a barrier for a stage that has ended, where it need not wait for what lies before it."""
         for channel in self.channels:
             if channel.overtaken:
                 channel.mark(barrier)

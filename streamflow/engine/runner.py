@@ -96,6 +96,7 @@ class Run:
         self._wiring = Wiring(plan, turn, self._clock, self._ends, self, fuse=fuse, writing=writing, beside=beside)
         self._resume = resume if isinstance(resume, Checkpoint) else None
         self._stand: Stand = "running"
+        self._completed = False
         self._stall_after = stall_after
         self._durations = Durations()
         self._sampler = Sampler()
@@ -221,7 +222,7 @@ class Run:
     async def _save(self, epoch: int, parts: Mapping[str, Sequence[Any]], items: int) -> None:
         assert self._durable is not None
         await self._durable.save(epoch, {**parts, **await self._wiring.parts_of_edges(epoch)}, items)
-        self._wiring.forget(self._durable.oldest)
+        self._wiring.forget(self._durable.oldest, epoch)
 
     async def _take_checkpoint(self) -> Checkpoint:
         save = self._save if self._durable is not None else None
@@ -295,7 +296,7 @@ class Run:
             if not isinstance(error, Exception):
                 raise  # it is for whoever runs the loop
         finally:
-            suspend = self._durable is not None and self._durable.begun
+            suspend = self._durable is not None and self._durable.begun and not self._completed
             await self._ends.close(keep=self._set_aside() if self._error is not None else (), suspend=suspend)
             if self._durable is not None:
                 await self._durable.close()
@@ -333,6 +334,7 @@ class Run:
             await self._ends.complete()
         elif self._durable.begun and self._stand != "done":
             await self._durable.complete(self._checkpoints, self._wiring.stages, self._ends)
+        self._completed = True
 
     async def _run_stages(self) -> None:
         self._measure(0.0)

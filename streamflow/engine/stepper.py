@@ -121,13 +121,13 @@ class Stepper:
 
     def _give_due(self, deadline: float) -> None:
         """Hand on results that are due, until `deadline`, a full `out`, or the last of them."""
-        firing, shaped = self.firing, self.program.shaped
+        firing, program = self.firing, self.program
         if firing is None:
             return
-        as_they_are = not self.program.shapes
+        bare = program.gives == "item" and not program.parts_late
         while firing.waiting and (len(self.out) < MAX_OUT or deadline == math.inf):
             moment, results = firing.give()
-            self.out += results if as_they_are else [shaped(moment, result) for result in results]
+            self.out += results if bare else [program.shaped(moment, result) for result in results]
             if perf_counter() >= deadline:
                 break
         self.hungry = self._done >= self._total and not firing.waiting

@@ -73,7 +73,7 @@ class Wiring:
         self.listener = listener
         self.fuse = fuse
         self.writing = writing
-        #: A folder beside the checkpoints, for what edges keep that spill.
+        #: How folders beside the checkpoints begin, for what edges keep that spill.
         self.beside = beside
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
@@ -119,10 +119,10 @@ class Wiring:
         found = {key: await channel.snapshot(epoch) for key, channel in self._durable_edges()}
         return {key: [self.writing.encode(kept)] for key, kept in found.items() if kept is not None}
 
-    def forget(self, before: int) -> None:
-        """Let edges remove what only checkpoints before epoch `before` could need."""
+    def forget(self, before: int, saved: int) -> None:
+        """Let edges remove what only checkpoints before epoch `before` could need; `saved` is the last."""
         for _, channel in self._durable_edges():
-            channel.forget(before)
+            channel.forget(before, saved)
 
     # -- ends ------------------------------------------------------------------------------------------------------
 
@@ -259,8 +259,8 @@ class Wiring:
             folder = os.path.join(parent, f"streamflow-spill-{secrets.token_hex(8)}")
         else:  # where a later run finds it
             mark = blake2b(f"{self.beside}\0{spilling.key}".encode(), digest_size=8).hexdigest()
-            parent = spilling.path if spilling.path is not None else self.beside
-            folder = os.path.join(parent, f"streamflow-spill-{mark}")
+            given = spilling.path
+            folder = f"{self.beside}-{mark}" if given is None else os.path.join(given, f"streamflow-spill-{mark}")
         return SpillChannel(
             name,
             SpillDisk(name, spilling.files, folder, spilling.bytes, durable=self.beside is not None),

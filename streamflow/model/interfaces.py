@@ -420,7 +420,7 @@ class CheckpointStore(ABC):
 
     @property
     def folder(self) -> str | None:
-        """Return a folder that is for what edges keep beside the checkpoints; None if there is no place for it."""
+        """Return how the paths of folders beside the checkpoints begin, where edges spill; None if they cannot."""
         return None
 
     @property

@@ -120,27 +120,25 @@ class Recipe:
 
     @cached_property
     def value(self) -> Callable[[Sequence[Any]], Any]:
-        """Return the function that tells what a cell says."""
+        """Return the function that tells what a cell says; put together once, since it is called for each result."""
         text, names = self._told
-        function: Callable[[Sequence[Any]], Any] = eval(f"lambda a: {text}", names)
+        function: Callable[[Sequence[Any]], Any] = eval(f"lambda a: {text}", names)  # names of ours, and quoted ones
         return function
 
     @property
     def _told(self) -> tuple[str, dict[str, Any]]:
-        """Return what the cell `a` says as an expression, and what that refers to."""
-        told = [
-            f"a[{at}]" if one.result is itself else f"result_{at}(a[{at}])" for at, one in enumerate(self.aggregations)
-        ]
-        names = {f"result_{at}": one.result for at, one in enumerate(self.aggregations)}
+        """Return the expression of what the cell `a` says, and what its names mean."""
+        said = [f"a[{at}]" if one.result is itself else f"r{at}(a[{at}])" for at, one in enumerate(self.aggregations)]
+        names = {f"r{at}": one.result for at, one in enumerate(self.aggregations)}
         if self.names is None:
-            return told[0], names
-        return f"{{{', '.join(f'{name!r}: {text}' for name, text in zip(self.names, told, strict=True))}}}", names
+            return said[0], names
+        return f"{{{', '.join(f'{name!r}: {one}' for name, one in zip(self.names, said, strict=True))}}}", names
 
     @cached_property
     def window_results(self) -> Callable[[type[WindowResult], float, float, Iterable[tuple[Any, Any]]], list[Any]]:
         """Return what makes results of the kind, start, end, and pairs of key and cell that it is given.
 
-        It is compiled, and sets the fields itself: a frozen dataclass takes four times as long to make itself.
+        It sets the fields itself: a frozen dataclass takes four times as long to make itself.
         """
         value, names = self._told
         names |= {f"set_{name}": getattr(WindowResult, name).__set__ for name in ("key", "start", "end", "value")}

@@ -70,7 +70,7 @@ class CheckpointFile(CheckpointStore):
     @property
     def folder(self) -> str | None:
         """Return a path beside it."""
-        return f"{self._path}.edges"
+        return f"{self._path}.edge"
 
     @property
     def kept(self) -> int:
