@@ -20,6 +20,7 @@ Kind = Literal[
     "merge",
     "zip",
     "concat",
+    "join",
     "batch",
     "throttle",
     "debounce",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamflow.channels.memory import Channel
+from streamflow.engine.ahead import may_wait
 from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
@@ -19,6 +20,7 @@ from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
 from streamflow.engine.stages.fused import FusedStage
+from streamflow.engine.stages.join import JoinStage
 from streamflow.engine.stages.placed import PlacedStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
@@ -136,6 +138,8 @@ class Wiring:
             return ConcatStage(*common)
         if planned.kind == "zip":
             return ZipStage(*common, pairs=pairs)
+        if planned.kind == "join":
+            return JoinStage(*common, waits=may_wait(self.plan, planned.index))
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
         if planned.kind == "sink":
@@ -208,8 +212,8 @@ class Wiring:
         return channel
 
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
-        last = planned.fused[-1] if planned.fused else None
-        if last is None or not (isinstance(last, Route) or last.parts_late):
+        last = planned.fused[-1] if planned.fused else planned.operator
+        if not isinstance(last, Route) and not getattr(last, "parts_late", False):
             return Outlet([channel for _, channel in data])
         outputs: dict[Any, list[Channel]] = {}
         for edge, channel in data:
