@@ -119,7 +119,8 @@ def run_bytewax(size: int) -> Outcome:
 
         zero = datetime(2023, 11, 14, 22, 13, 20, tzinfo=timezone.utc)  # START
         clock = windowing.EventClock(
-            lambda event: zero + timedelta(seconds=event[0] - START), wait_for_system_duration=timedelta(seconds=LATENESS)
+            lambda event: zero + timedelta(seconds=event[0] - START),
+            wait_for_system_duration=timedelta(seconds=LATENESS),
         )
         windower = windowing.TumblingWindower(length=timedelta(seconds=SIZE), align_to=zero)
         flow = Dataflow("windows")

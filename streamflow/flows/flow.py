@@ -15,7 +15,7 @@ from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.joined import Joined, JoinedInWindow
 from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
-from streamflow.model.windows import WindowResult
+from streamflow.model.windows import Keyed, WindowResult
 from streamflow.operators.aggregation import Aggregation
 from streamflow.operators.batch import BatchBySize, BatchWithin
 from streamflow.operators.callables import name_of, require_callable, require_plain
@@ -29,7 +29,9 @@ from streamflow.operators.joining.lookup import JoinTable
 from streamflow.operators.joining.operator import AsOf, InWindows, Join, Within, as_of_form, join_form
 from streamflow.operators.joining.state import How, require_how
 from streamflow.operators.joining.table import Table
+from streamflow.operators.keyed import KeyedFold, KeyedScan, MapWithState
 from streamflow.operators.map import Concurrency, apply_operator
+from streamflow.operators.processing_time import ProcessingTime
 from streamflow.operators.recipe import Recipe, aggregated, collected, reduced
 from streamflow.operators.scan import Scan
 from streamflow.operators.skip import DropWhile, Skip
@@ -450,6 +452,13 @@ class Flow(Generic[T]):
         )
         return self._then(operator)
 
+    def processing_time(self, *, name: str | None = None) -> Flow[T]:
+        """Take for an item's time when it passes here: the time of the wall, which stands still while a run is paused.
+
+        Windows over it close also when nothing comes.
+        """
+        return self._then(ProcessingTime(name))
+
     # -- keys -----------------------------------------------------------------------------------------------------
 
     def key_by(
@@ -648,6 +657,50 @@ class KeyedFlow(Generic[K, T]):
             self._part, window_operator(self._key, window, every, late, keep, name or self._name, self._errors)
         )
 
+    def scan(self, function: Callable[[U, T], U], initial: U, *, name: str | None = None) -> Flow[Keyed]:
+        """Hand on for each item its key with `function(value, item)`, where `value` is what that gave last for the key.
+
+        >>> import streamflow as sf
+        >>> words = sf.flow(["a", "bb", "a"])
+        >>> [tuple(one) for one in words.key_by(str).scan(lambda n, word: n + 1, 0)]
+        [('a', 1), ('bb', 1), ('a', 2)]
+        """
+        require_plain(function, "scan")
+        return self._then(KeyedScan(self._key, function, initial, name or self._name, self._errors))
+
+    def reduce(self, function: Callable[[T, T], T], *, name: str | None = None) -> Flow[Keyed]:
+        """Fold the items of each key by `function(value, item)`, and hand on each key with its value at the end."""
+        return self._then(KeyedFold(self._key, reduced(function), name or self._name, self._errors))
+
+    def aggregate(self, **aggregations: Aggregation) -> Flow[Keyed]:
+        """Hand on each key at the end, as it came first, with a dict of these names.
+
+        >>> import streamflow as sf
+        >>> [tuple(one) for one in sf.flow(["a", "bb", "c"]).key_by(len).aggregate(n=sf.agg.count())]
+        [(1, {'n': 2}), (2, {'n': 1})]
+        """
+        return self._then(KeyedFold(self._key, aggregated(aggregations), self._name, self._errors))
+
+    def map_with_state(
+        self,
+        function: Callable[[Any, T], tuple[Any, U]],
+        initial: Any = None,
+        *,
+        ttl: Duration | None = None,
+        name: str | None = None,
+    ) -> Flow[U]:
+        """Replace each item by the second value of `function(state, item)`; the first is the key's state from now on.
+
+        A key begins with `initial`. It is forgotten when its state is None, or when no item of it has come for `ttl`:
+        of event time, or if the flow has none by the clock of the run.
+        """
+        require_plain(function, "map_with_state")
+        seconds = None if ttl is None else duration_of("map_with_state(ttl=...)", ttl)
+        return self._then(MapWithState(self._key, function, initial, seconds, name or self._name, self._errors))
+
+    def _then(self, operator: Operator) -> Flow[Any]:
+        return Flow(Part(operator, (self._part,)))
+
     @overload
     def join(
         self, right: KeyedFlow[K, U], *, window: WindowSpec, how: How = ..., name: str | None = ...
@@ -712,7 +765,9 @@ class KeyedFlow(Generic[K, T]):
         """
         require_how(how, ("inner", "left"), "join_table")
         if not isinstance(table, Table):
-            raise FlowError(f"join_table({type(table).__name__}): expected sf.table(load), where load() gives a mapping")
+            raise FlowError(
+                f"join_table({type(table).__name__}): expected sf.table(load), where load() gives a mapping"
+            )
         return Flow(Part(JoinTable(self._key, table, how, name or self._name, self._errors), (self._part,)))
 
     def __repr__(self) -> str:

@@ -68,7 +68,9 @@ def _checkpoints(statistics: RunStatistics) -> str:
         words.append(f"resumed at {found.resumed_at:,} items (number {found.resumed_from:,})")
     if found.saved:
         longest = written(found.longest, "seconds")
-        words.append(f"the last, number {found.epoch:,}, of {written(found.bytes, 'bytes')}; the longest took {longest}")
+        words.append(
+            f"the last, number {found.epoch:,}, of {written(found.bytes, 'bytes')}; the longest took {longest}"
+        )
     if found.failed:
         words.append(f"{found.failed:,} could not be kept")
     if statistics.promise:

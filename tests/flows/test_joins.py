@@ -165,9 +165,7 @@ def test_a_flow_joined_with_itself_never_waits_for_itself(count: int, swapped: b
     ways: dict[str, Callable[[], sf.KeyedFlow[Any, Any]]] = {
         "drop": lambda: timed.filter(lambda event: event[0] % 4 == 0).buffer(1).key_by(whose),
         "late": lambda: flow.buffer(1).event_time(at, max_lateness=1000).buffer(1).key_by(whose),
-        "window": lambda: (
-            timed.key_by(whose).window(sf.tumbling(20)).collect().buffer(1).key_by(lambda one: one.key)
-        ),
+        "window": lambda: timed.key_by(whose).window(sf.tumbling(20)).collect().buffer(1).key_by(lambda one: one.key),
         "all gone": lambda: flow.filter(lambda event: False).buffer(1).event_time(at).key_by(whose),
     }
     one, other = timed.map(after_a_while, concurrency=2).buffer(1).key_by(whose), ways[way]()
@@ -179,7 +177,10 @@ def test_a_flow_joined_with_itself_never_waits_for_itself(count: int, swapped: b
         join_stage.AHEAD = old
     if way == "drop":
         expected = model.in_windows(
-            *[[e for e in events if not drop or e[0] % 4 == 0] for drop in ((True, False) if swapped else (False, True))],  # type: ignore[misc]
+            *[
+                [e for e in events if not drop or e[0] % 4 == 0]
+                for drop in ((True, False) if swapped else (False, True))
+            ],  # type: ignore[misc]
             (0, 0),
             KINDS["tumbling"][1] if False else lambda t: [(t // 20 * 20, t // 20 * 20 + 20)],
             "outer",
@@ -292,7 +293,12 @@ def test_keys_that_are_none_follow_the_policy(form: Any) -> None:
     assert [one[:3] for one in ran(flow(on_error="skip"))] == [(1.0, (2.0, 1), (2.0, 1))]
     letters: list[Any] = []
     assert len(ran(flow(on_error=sf.dead_letter(letters)))) == 1
-    assert sorted(letter.type for letter in letters) == ["TypeError", "TypeError", "ZeroDivisionError", "ZeroDivisionError"]
+    assert sorted(letter.type for letter in letters) == [
+        "TypeError",
+        "TypeError",
+        "ZeroDivisionError",
+        "ZeroDivisionError",
+    ]
     assert {letter.position.index for letter in letters} == {0, 2}
     with pytest.raises(sf.TooManyFailures):
         ran(flow(on_error="skip", max_failures=2))

@@ -1,6 +1,6 @@
 """What is killed: a process that runs a flow with checkpoints, from a file to a file.
 
-    python flow.py INPUT OUTPUT CHECKPOINT EVERY
+python flow.py INPUT OUTPUT CHECKPOINT EVERY
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from streamflow.model.arguments import duration_of
 from streamflow.model.errors import FlowError
-from streamflow.model.joined import Joined
 from streamflow.model.interfaces import State
+from streamflow.model.joined import Joined
 from streamflow.operators.callables import name_of, require_callable
 from streamflow.operators.joining.state import require_how
 from streamflow.operators.window_specs import Duration
