@@ -13,9 +13,7 @@ def may_wait(plan: Plan, join: int) -> tuple[bool, ...]:
 
     Whoever feeds another must be able to go on meanwhile: it may send elsewhere only where everything is always read.
     """
-    ports = sorted(
-        (edge for edge in plan.edges if edge.consumer == join and not edge.letters), key=lambda one: one.port
-    )
+    ports = sorted((edge for edge in plan.edges if edge.consumer == join), key=lambda edge: edge.port)
     free = [_goes_on(plan, join, edge.port, edge.producer) for edge in ports]
     return tuple(all(free[:port] + free[port + 1 :]) for port in range(len(ports)))
 

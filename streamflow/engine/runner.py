@@ -335,6 +335,8 @@ class Run:
         if self._durable is not None:
             repeating = self._durable.repeat(self._take_checkpoint)
             watching.append(asyncio.create_task(repeating, name="streamflow checkpoints"))
+        if self._wiring.tables.change:
+            watching.append(asyncio.create_task(self._wiring.tables.keep_up(), name="streamflow tables"))
         try:
             async with asyncio.TaskGroup() as group:
                 for stage in self._wiring.stages:

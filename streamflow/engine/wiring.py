@@ -27,6 +27,7 @@ from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
 from streamflow.engine.stepper import Stepper
+from streamflow.engine.tables import Tables
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.arguments import duration_of
@@ -73,6 +74,7 @@ class Wiring:
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
+        self.tables = Tables((), clock, listener.source_tells)
 
     async def open(self, resume: Checkpoint | None = None) -> None:
         """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
@@ -90,6 +92,8 @@ class Wiring:
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
+        self.tables = Tables(self.stages, self.clock, self.listener.source_tells)
+        await self.tables.read()
 
     async def open_sinks(self, resume: Checkpoint | None) -> None:
         """Open every sink, and have those that were prepared go on from there."""

@@ -143,9 +143,7 @@ class JoinStage(FanInStage):
             if iscoroutine(key):
                 key.close()
             function = name_of(self.operator.keys[port])
-            raise FlowError(
-                f"{self.operator.label}: the key function {function} must be plain: it returned an awaitable"
-            )
+            raise FlowError(f"{self.operator.label}: {function} must be plain: it returned an awaitable")
         self._unproven.discard(port)
 
     def _failed(self, error: BaseException, port: int, item: Any, where: Where) -> None:

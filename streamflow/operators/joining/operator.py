@@ -164,7 +164,7 @@ def join_form(window: WindowSpec | None, within: tuple[Duration, Duration] | Non
         lower, upper = (_signed("join(within=...)", one) for one in within)
         if lower > upper:
             raise FlowError(
-                f"join(within={within!r}): the first is how much earlier the right item may be: exchange them"
+                f"join(within={within!r}): the first must be the lesser one: exchange them"
             )
         return Within(lower, upper)
     if not isinstance(window, (Tumbling, Sliding)):
@@ -187,5 +187,6 @@ def _signed(what: str, duration: Any) -> float:
     """Return the seconds of a duration that may be negative."""
     if isinstance(duration, str) and duration.lstrip().startswith("-"):
         return -duration_of(what, duration.replace("-", "", 1), zero=True)
-    negative = isinstance(duration, (int, float, timedelta)) and duration < type(duration)(0)
+    zero: Any = timedelta(0) if isinstance(duration, timedelta) else 0
+    negative = isinstance(duration, (int, float, timedelta)) and duration < zero
     return -duration_of(what, -duration, zero=True) if negative else duration_of(what, duration, zero=True)
