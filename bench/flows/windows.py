@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -117,7 +117,7 @@ def run_bytewax(size: int) -> Outcome:
             results += 1
             total += result[1][1]
 
-        zero = datetime(2023, 11, 14, 22, 13, 20, tzinfo=timezone.utc)  # START
+        zero = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)  # START
         clock = windowing.EventClock(
             lambda event: zero + timedelta(seconds=event[0] - START),
             wait_for_system_duration=timedelta(seconds=LATENESS),

@@ -34,7 +34,7 @@ _log = logging.getLogger("streamflow.checkpoints")
 def begins_from(
     saved: SavedCheckpoint | None, keeps: Mapping[str, str], resume: Resume, label: str
 ) -> SavedCheckpoint | None:
-    """Return the checkpoint that a run goes on from, None for the very start; raise FlowError where it may not. Pure."""
+    """Return the checkpoint that a run goes on from, None for the start; raise FlowError where it may not. Pure."""
     if resume == "never":
         return None
     if saved is None:
@@ -147,7 +147,12 @@ class Durable:
             keeps=self._keeps,
             parts=parts,
         )
-        await self._thread.run(self._store.save, checkpoint)
+        begun, self.begun = self.begun, True  # whoever is cancelled here does not learn whether it is kept
+        try:
+            await self._thread.run(self._store.save, checkpoint)
+        except Exception:
+            self.begun = begun
+            raise
         self._took = time.perf_counter() - began
         self._longest = max(self._longest, self._took)
         if stand != "done":
@@ -155,7 +160,6 @@ class Durable:
         self._saved += 1
         self._epoch = epoch
         self._kept_at = time.monotonic()
-        self.begun = True
         if self._failing:
             self._failing = False
             _log.warning("%s: checkpoints are taken again, the last is number %d", self._store.label, epoch)

@@ -7,6 +7,7 @@ from html import escape
 
 from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.metrics.units import written
 
 
 def explain(plan: Plan) -> str:
@@ -78,7 +79,9 @@ def _kind(stage: PlannedStage) -> str:
 
 def _edge(edge: PlannedEdge) -> str:
     words = [f"up to {edge.items:,} items, {edge.bytes / 2**20:g} MiB"] if edge.asked else []
-    if edge.overflow != "block":
+    if edge.spilling is not None:
+        words.append(f"spills to disk, up to {written(edge.spilling.bytes, 'bytes')}")
+    elif edge.overflow != "block":
         words.append(f"overflow {edge.overflow}")
     if edge.output is not None:
         words.append(f"output {edge.output!r}")
@@ -92,7 +95,7 @@ def _promise(plan: Plan) -> str:
 
 
 def _guarantees(plan: Plan) -> list[str]:
-    """Say what a run with checkpoints promises when it is broken off: for each pair, the weakest first if they differ."""
+    """Say what a run with checkpoints promises when it is broken off: the weakest, and each pair."""
     found = guarantees(plan)
     cannot = [stage.sink for stage in plan.stages if stage.sink is not None and stage.sink.unresumable]
     if cannot:

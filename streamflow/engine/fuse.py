@@ -107,6 +107,11 @@ class Program:
         clock = None if at is None else self.states[at]
         return clock if isinstance(clock, Clock) else None
 
+    @property
+    def shapes(self) -> bool:
+        """Tell whether results that were due are handed on as something else than they are."""
+        return self.gives == "pair" or self.operators[-1].parts_late
+
     def shaped(self, moment: float | None, result: Any) -> Any:
         """Return a result that was due at `moment` as it is handed on."""
         assert self.firing is not None

@@ -29,7 +29,7 @@ from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import TimedStage
 from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
-from streamflow.engine.wiring import ON_DISK, CheckpointPlace, Wiring, durable_for
+from streamflow.engine.wiring import CheckpointPlace, Wiring, durable_for, on_disk
 from streamflow.executors.cores import usable_cores
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
@@ -90,7 +90,7 @@ class Run:
         self._clock = RunClock(loop)
         self._ends = Ends(self._note_error)
         self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
-        writing = IN_MEMORY if self._durable is None else ON_DISK
+        writing = IN_MEMORY if self._durable is None else on_disk()
         self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self._ends, self, fuse=fuse, writing=writing)
         self._resume = resume if isinstance(resume, Checkpoint) else None
         self._stand: Stand = "running"
@@ -395,6 +395,7 @@ class Run:
         return {stage.planned.index for stage in letters if stage.planned.index != self._failed_at}
 
     def _note_error(self, error: BaseException) -> None:
+        self._checkpoints.give_up(FlowError("checkpoint(): the run ended (failed) before it was whole"))
         if self._error is None:
             self._error = error
         elif error is not self._error:
@@ -443,6 +444,7 @@ class Run:
         self._asked = asked
         again = self.state == "cancelling"
         self.state = "cancelling"
+        self._checkpoints.give_up(FlowError(f"checkpoint(): the run ended ({asked}) before it was whole"))
         if self._opening:
             self._task.cancel()
         for stage in self._wiring.stages:

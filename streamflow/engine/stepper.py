@@ -26,8 +26,6 @@ FAILURES = (Exception, CancelledError)
 MAX_OUT = 2048
 #: Dead letters that a step gathers before it returns.
 MAX_LETTERS = 64
-#: Results of windows that are worked out between two looks at the clock.
-DUE_AT_ONCE = 64
 #: Seconds of work between two looks at the clock.
 SLICE = 0.00025
 
@@ -125,8 +123,10 @@ class Stepper:
         firing, shaped = self.firing, self.program.shaped
         if firing is None:
             return
+        as_they_are = not self.program.shapes
         while firing.waiting and (len(self.out) < MAX_OUT or deadline == math.inf):
-            self.out += [shaped(moment, result) for moment, result in firing.give(DUE_AT_ONCE)]
+            moment, results = firing.give()
+            self.out += results if as_they_are else [shaped(moment, result) for result in results]
             if perf_counter() >= deadline:
                 break
         self.hungry = self._done >= self._total and not firing.waiting

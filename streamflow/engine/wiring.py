@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import secrets
+import tempfile
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from streamflow.channels.memory import Channel
+from streamflow.channels.spill_disk import SpillDisk
+from streamflow.channels.spilling import SpillChannel
 from streamflow.engine.ahead import may_wait
 from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
 from streamflow.engine.outlet import Outlet, RoutingOutlet
-from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.run_clock import RunClock
 from streamflow.engine.stage import IN_MEMORY, Listener, Stage, Writing
 from streamflow.engine.stages.concurrent import ConcurrentStage
@@ -35,14 +39,13 @@ from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
 from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
+from streamflow.model.positions import Stamp, Where, resolved
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.event_time import EventTime
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Apply
-from streamflow.state.checkpoint_file import CheckpointFile
-from streamflow.state.encoding import decode, encode
 
 #: Where checkpoints are kept.
 CheckpointPlace = str | os.PathLike[str] | CheckpointStore
@@ -89,6 +92,10 @@ class Wiring:
             watched = stage.writer is not None and stage.writer.watched
             stage.eager_flush = watched or not self.plan.bounded_at(stage.planned.index)
         self._connect()
+        for channel in self.channels:
+            if isinstance(channel, SpillChannel):
+                self.ends.edges.append(channel)
+                await channel.open()
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
@@ -214,15 +221,29 @@ class Wiring:
         if edge.output is not None and not edge.letters:
             name += f" [{edge.output}]"
         taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
-        channel = Channel(
-            f"{name} #{taken + 1}" if taken else name,
-            items=edge.items,
-            bytes=edge.bytes,
-            overflow=edge.overflow,
-            between=between,
-        )
+        name = f"{name} #{taken + 1}" if taken else name
+        if edge.spilling is not None:
+            channel = self._spilling(name, edge, edge.spilling, between)
+        else:
+            channel = Channel(name, items=edge.items, bytes=edge.bytes, overflow=edge.overflow, between=between)
         self.channels.append(channel)
         return channel
+
+    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> Channel:
+        from streamflow.state.encoding import decode, encode  # late: most runs write none
+
+        parent = spilling.path if spilling.path is not None else tempfile.gettempdir()
+        folder = os.path.join(parent, f"streamflow-spill-{secrets.token_hex(8)}")
+        return SpillChannel(
+            name,
+            SpillDisk(name, spilling.files, folder, spilling.bytes),
+            encode=_encode_located if self.plan.tracked and not edge.letters else encode,
+            decode=decode,
+            items=edge.items,
+            bytes=edge.bytes,
+            between=between,
+            on_event=self.listener.source_tells,
+        )
 
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
         last = planned.fused[-1] if planned.fused else planned.operator
@@ -256,8 +277,23 @@ class Wiring:
         ]
 
 
-#: As bytes, by pickle; they are read only as far as they can do no harm.
-ON_DISK = Writing(encode, decode)
+def on_disk() -> Writing:
+    """Return how checkpoints are written to a disk: by pickle, and read only as far as that can do no harm."""
+    from streamflow.state.encoding import decode, encode  # late: most runs keep none
+
+    return Writing(encode, decode)
+
+
+def _encode_located(pairs: list[tuple[Any, Where]]) -> bytes:
+    """Encode items with their positions, which are worked out now: what they would be worked out from is in memory."""
+    from streamflow.state.encoding import encode  # late, as above
+
+    return encode([(item, _settled(where)) for item, where in pairs])
+
+
+def _settled(where: Where) -> Where:
+    """Return a position worked out, with the time that travels with it."""
+    return where._replace(position=resolved(where)) if isinstance(where, Stamp) else resolved(where)
 
 
 def durable_for(
@@ -285,9 +321,12 @@ def durable_for(
     if seconds < LEAST_EVERY:
         raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
     path: str | None = None
+    store: CheckpointStore
     if isinstance(checkpoint, CheckpointStore):
         store = checkpoint
     elif isinstance(checkpoint, (str, os.PathLike)):
+        from streamflow.state.checkpoint_file import CheckpointFile  # late, as above: it brings SQLite
+
         path = os.fspath(checkpoint)
         store = CheckpointFile(path)
     else:

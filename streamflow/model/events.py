@@ -126,6 +126,14 @@ class TableNotRead(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFull(Event):
+    """There is no space left where `edge` spills to, `folder`: its sender waits, and tries again."""
+
+    edge: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileChanged(Event):
     """The file that a source follows became another; `change` is one word, `detail` a sentence.
 

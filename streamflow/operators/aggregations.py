@@ -51,7 +51,7 @@ def count() -> Aggregation:
         start=lambda v: 1,
         update=lambda slot, v: slot + 1,
         merge=operator.add,
-        result=_itself,
+        result=itself,
     )
 
 
@@ -70,7 +70,7 @@ def sum(value: Value = None) -> Aggregation:
         start=lambda v: 0 + v,
         update=lambda slot, v: slot + v,
         merge=operator.add,
-        result=_itself,
+        result=itself,
     )
 
 
@@ -121,10 +121,10 @@ def first(value: Value = None) -> Aggregation:
         value=value,
         begin="v",
         add=(),
-        start=_itself,
+        start=itself,
         update=lambda slot, v: slot,
         merge=lambda one, other: one,
-        result=_itself,
+        result=itself,
     )
 
 
@@ -139,10 +139,10 @@ def last(value: Value = None) -> Aggregation:
         value=value,
         begin="v",
         add=("a[#] = v",),
-        start=_itself,
+        start=itself,
         update=lambda slot, v: v,
         merge=lambda one, other: other,
-        result=_itself,
+        result=itself,
     )
 
 
@@ -300,7 +300,7 @@ def custom(
         start=lambda v: add(init(), v),
         update=add,
         merge=merge,
-        result=_itself if result is None else result,
+        result=itself if result is None else result,
         names={"h#_0": init, "h#_1": add},
     )
 
@@ -310,7 +310,8 @@ def _require_positive(name: str, k: object) -> None:
         raise FlowError(f"{name}({k!r}): expected how many to keep, a whole number of at least 1")
 
 
-def _itself(slot: Any) -> Any:
+def itself(slot: Any) -> Any:
+    """Return the slot: it is the result."""
     return slot
 
 
@@ -333,7 +334,7 @@ def _extreme(name: str, keeps: str, value: Value) -> Aggregation:
         start=start,
         update=update,
         merge=update,
-        result=_itself,
+        result=itself,
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import EarlyResult, UpdatedResult, WindowResult
-from streamflow.operators.firing import Windows, copied, known, pieces
+from streamflow.operators.firing import DUE_AT_ONCE, Windows, copied, known, pieces
 from streamflow.operators.grid import Grid
 from streamflow.operators.recipe import Recipe
 
@@ -164,21 +164,19 @@ class GridWindows(Windows):
         self._put_away()
 
     def _give(self, pane: Pane) -> None:
-        results = self._results(WindowResult, pane, pane.cells)
+        make, cells = self.recipe.window_results, pane.cells.items()
+        results = (make(WindowResult, pane.lo, pane.hi, some) for some in pieces(cells, DUE_AT_ONCE))
         # What may still be updated is worked out now, as it is.
-        self.let_out(None, results if self.keep is None else list(results))
+        self.waiting.append((None, results if self.keep is None else iter(list(results))))
 
     def give_early(self) -> None:
         """Give the results of keys that have changed, window by window."""
         for n in sorted(self.open):
             pane = self.open[n]
             if pane.changed:
-                self.let_out(self.boundary, list(self._results(EarlyResult, pane, pane.changed)))
+                changed = [(key, pane.cells[key]) for key in pane.changed]
+                self.let_out(self.boundary, self.recipe.window_results(EarlyResult, pane.lo, pane.hi, changed))
                 pane.changed.clear()
-
-    def _results(self, kind: type[WindowResult], pane: Pane, keys: Iterable[Any]) -> Iterator[WindowResult]:
-        value, cells, lo, hi = self.recipe.value, pane.cells, pane.lo, pane.hi
-        return (kind(key, lo, hi, value(cells[key])) for key in keys)
 
     def nearest(self) -> float:
         """Return the end of the first window."""

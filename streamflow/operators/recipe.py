@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from streamflow.model.errors import FlowError
+from streamflow.model.windows import WindowResult
 from streamflow.operators.aggregation import Aggregation
-from streamflow.operators.aggregations import collect
+from streamflow.operators.aggregations import collect, itself
 from streamflow.operators.callables import name_of, require_plain
 
 #: Of these no update ever fails; they come last, so that one item is either in all slots or in none.
 _CERTAIN = ("count(", "first(", "last(", "collect(")
+
+
+_WINDOW_RESULTS = """
+def window_results(kind, start, end, cells, new=object.__new__, set_key=set_key, set_start=set_start, set_end=set_end,
+                   set_value=set_value):
+    out = []
+    for key, a in cells:
+        result = new(kind)
+        set_key(result, key)
+        set_start(result, start)
+        set_end(result, end)
+        set_value(result, {value})
+        out.append(result)
+    return out
+"""
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,25 @@ class Recipe:
         if self.names is None:
             return self.aggregations[0].result(cell[0])
         return {name: one.result(slot) for name, one, slot in zip(self.names, self.aggregations, cell, strict=True)}
+
+    @cached_property
+    def window_results(self) -> Callable[[type[WindowResult], float, float, Iterable[tuple[Any, Any]]], list[Any]]:
+        """Return what makes results of the kind, start, end, and pairs of key and cell that it is given.
+
+        It is compiled, and sets the fields itself: a frozen dataclass takes four times as long to make itself.
+        """
+        told = [
+            f"a[{at}]" if one.result is itself else f"result_{at}(a[{at}])" for at, one in enumerate(self.aggregations)
+        ]
+        value = told[0]
+        if self.names is not None:
+            value = ", ".join(f"{name!r}: {text}" for name, text in zip(self.names, told, strict=True))
+            value = f"{{{value}}}"
+        names: dict[str, Any] = {f"result_{at}": one.result for at, one in enumerate(self.aggregations)}
+        names |= {f"set_{name}": getattr(WindowResult, name).__set__ for name in ("key", "start", "end", "value")}
+        exec(_WINDOW_RESULTS.format(value=value), names)
+        made: Callable[..., list[Any]] = names["window_results"]
+        return made
 
     # -- as text for generated code: `a` is the cell, `@` the operator's number -------------------------------------
 

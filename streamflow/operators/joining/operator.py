@@ -163,9 +163,7 @@ def join_form(window: WindowSpec | None, within: tuple[Duration, Duration] | Non
             raise FlowError(f"join(within={within!r}): expected two durations, as in ('-5s', '10s')")
         lower, upper = (_signed("join(within=...)", one) for one in within)
         if lower > upper:
-            raise FlowError(
-                f"join(within={within!r}): the first must be the lesser one: exchange them"
-            )
+            raise FlowError(f"join(within={within!r}): the first must be the lesser one: exchange them")
         return Within(lower, upper)
     if not isinstance(window, (Tumbling, Sliding)):
         raise FlowError(
