@@ -14,7 +14,7 @@ from streamflow.engine.failures import Failures
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener
 from streamflow.engine.stages.fan_in import FanInStage
-from streamflow.engine.stepper import DUE_AT_ONCE, FAILURES, MAX_LETTERS, MAX_OUT, SLICE
+from streamflow.engine.stepper import FAILURES, MAX_LETTERS, MAX_OUT, SLICE
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch
 from streamflow.model.errors import FlowError
@@ -29,6 +29,8 @@ from streamflow.operators.joining.state import LEFT
 
 #: Items held from which an input that is further than the other waits for it.
 AHEAD = 10_000
+#: Results that are made between two looks at the clock.
+DUE_AT_ONCE = 64
 
 
 class JoinStage(FanInStage):
