@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
+from streamflow.engine.stages import join
 from streamflow.model import events
 from streamflow.model.checkpoint import SavedCheckpoint
 from streamflow.model.interfaces import CheckpointStore, Sink, Writer
@@ -232,6 +233,28 @@ def test_what_was_received_is_read_before_a_run_is_suspended() -> None:
                 inbox.send_nowait(n)
             await handle.drain()
         assert disk.written == [*range(60)]
+
+    run(main)
+
+
+@pytest.mark.parametrize("shape", ["zip", "join"])
+def test_a_run_is_suspended_though_one_input_waits_for_another(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(join, "AHEAD", 100)
+
+    async def main() -> None:
+        store, disk = Store(), Disk()
+        quick = sf.flow(FaultySource(items=range(2000), batch=100, can_seek=True)).buffer(100)
+        slow = sf.flow(FaultySource(items=range(20), batch=1, delay=10, can_seek=True))
+        one, other = (flow.event_time(float).key_by(lambda _: 0) for flow in (quick, slow))
+        flow: sf.Flow[Any] = sf.zip(quick, slow) if shape == "zip" else one.join(other, within=(0, 0))
+        async with flow.to(Kept(disk)).start(checkpoint=store, every=1e6) as handle:
+            await asyncio.sleep(42)
+            report = await handle.drain(timeout=100)
+        assert report.state == "suspended"
+        assert len(disk.written) == 4
+        await flow.to(Kept(disk)).run(checkpoint=store)
+        assert disk.published is not None
+        assert len(disk.published) == 20
 
     run(main)
 
