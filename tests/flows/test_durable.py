@@ -244,12 +244,12 @@ def test_a_run_is_suspended_though_one_input_waits_for_another(shape: str, monke
     async def main() -> None:
         store, disk = Store(), Disk()
         quick = sf.flow(FaultySource(items=range(2000), batch=100, can_seek=True)).buffer(100)
-        slow = sf.flow(FaultySource(items=range(20), batch=1, delay=10, can_seek=True))
+        slow = sf.flow(FaultySource(items=range(20), batch=1, delay=0.1, can_seek=True))
         one, other = (flow.event_time(float).key_by(lambda _: 0) for flow in (quick, slow))
         flow: sf.Flow[Any] = sf.zip(quick, slow) if shape == "zip" else one.join(other, within=(0, 0))
         async with flow.to(Kept(disk)).start(checkpoint=store, every=1e6) as handle:
-            await asyncio.sleep(42)
-            report = await handle.drain(timeout=100)
+            await asyncio.sleep(0.42)
+            report = await handle.drain(timeout=10)
         assert report.state == "suspended"
         assert len(disk.written) == 4
         await flow.to(Kept(disk)).run(checkpoint=store)
