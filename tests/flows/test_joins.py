@@ -168,11 +168,9 @@ def test_a_flow_joined_with_itself_never_waits_for_itself(count: int, swapped: b
     }
     one, other = timed.map(after_a_while, concurrency=2).buffer(1).key_by(whose), ways[way]()
     left, right = (other, one) if swapped else (one, other)
-    old, join_stage.AHEAD = join_stage.AHEAD, 3
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(join_stage, "AHEAD", 3)
         out = ran(left.join(right, window=sf.tumbling(20), how="outer"))
-    finally:
-        join_stage.AHEAD = old
     if way == "drop":
         kept = [event for event in events if event[0] % 4 == 0]
         sides = (kept, events) if swapped else (events, kept)
@@ -333,10 +331,10 @@ def test_it_can_be_cancelled_at_every_await() -> None:
 
 
 def test_a_large_product_does_not_hold_the_loop() -> None:
-    """A million pairs of one window are made while they are taken, and others are served between."""
+    """The pairs of one window are made while they are taken, and others are served between."""
 
     async def main() -> None:
-        events = [(1.0, "a")] * 1000
+        events = [(1.0, "a")] * 400
         counted = 0
 
         def count(_: Any) -> None:
@@ -348,8 +346,8 @@ def test_a_large_product_does_not_hold_the_loop() -> None:
             while handle.state == "running":
                 await asyncio.sleep(0)
                 ticks += 1
-        assert counted == 1_000_000
-        assert ticks > 100
+        assert counted == 160_000
+        assert ticks > 20
 
     asyncio.run(main())
 
@@ -358,24 +356,26 @@ def test_a_large_product_does_not_hold_the_loop() -> None:
 
 
 def test_what_cannot_work_is_refused() -> None:
-    good, untimed = keyed([]), sf.flow([]).key_by(whose)
-    for left, right, side in ((untimed, good, "left"), (good, untimed, "right")):
+    good: Any = keyed([])
+    untimed = sf.flow([]).key_by(whose)
+    sides: list[Any] = [(untimed, good, "left"), (good, untimed, "right")]
+    for left, right, side in sides:
         for joined in (left.join(right, within=(0, 1)), left.join_asof(right), left.join(right, window=sf.tumbling(1))):
             with pytest.raises(sf.FlowError, match=rf"on the {side} nothing has said when .*event_time"):
                 ran(joined)
     wrong: list[tuple[Any, str]] = [
         (lambda: good.join(good), "either window="),
-        (lambda: good.join(good, window=sf.tumbling(1), within=(0, 1)), "either window="),  # type: ignore[call-overload]
+        (lambda: good.join(good, window=sf.tumbling(1), within=(0, 1)), "either window="),
         (lambda: good.join(good, within=(1, 0)), "exchange them"),
-        (lambda: good.join(good, within=("1s",)), "expected two durations"),  # type: ignore[call-overload]
+        (lambda: good.join(good, within=("1s",)), "expected two durations"),
         (lambda: good.join(good, within=("soon", 1)), "no stretch of time"),
-        (lambda: good.join(good, within=(None, 1)), "not a number of seconds"),  # type: ignore[call-overload]
+        (lambda: good.join(good, within=(None, 1)), "not a number of seconds"),
         (lambda: good.join(good, window=sf.session("1m")), "use within="),
-        (lambda: good.join(good, within=(0, 1), how="right"), "exchange the two inputs"),  # type: ignore[call-overload]
-        (lambda: good.join_asof(good, how="outer"), "'inner', 'left'"),  # type: ignore[arg-type]
+        (lambda: good.join(good, within=(0, 1), how="right"), "exchange the two inputs"),
+        (lambda: good.join_asof(good, how="outer"), "'inner', 'left'"),
         (lambda: good.join_asof(good, tolerance=-1), "seconds from 0 on"),
-        (lambda: good.join(sf.flow([]), within=(0, 1)), r"key it, as in .key_by"),  # type: ignore[arg-type]
-        (lambda: good.join(untimed.join, within=(0, 1)), "expected a keyed flow"),  # type: ignore[arg-type]
+        (lambda: good.join(sf.flow([]), within=(0, 1)), r"key it, as in .key_by"),
+        (lambda: good.join(untimed.join, within=(0, 1)), "expected a keyed flow"),
         (lambda: good.join(sf.flow([]).key_by(whose, on_error="skip"), within=(0, 1)), "the same on_error="),
     ]
     for make, said in wrong:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -222,13 +222,13 @@ def test_a_checkpoint_holds_nothing_of_it_and_a_run_goes_on_with_a_fresh_table()
 
 
 def test_what_cannot_work_is_refused_and_explained() -> None:
-    keyed = sf.flow([1]).key_by(itself)
+    keyed: Any = sf.flow([1]).key_by(itself)
     for make, said in (
-        (lambda: keyed.join_table({1: 2}), r"expected sf.table\(load\)"),  # type: ignore[arg-type]
-        (lambda: keyed.join_table(sf.table(dict), how="outer"), "'inner', 'left'"),  # type: ignore[arg-type]
+        (lambda: keyed.join_table({1: 2}), r"expected sf.table\(load\)"),
+        (lambda: keyed.join_table(sf.table(dict), how="outer"), "'inner', 'left'"),
         (lambda: sf.table(dict, every=0), "above 0"),
         (lambda: sf.table(dict, every="often"), "no stretch of time"),
-        (lambda: sf.table({}), "Table"),  # type: ignore[arg-type]
+        (lambda: sf.table(cast(Any, {})), "Table"),
     ):
         with pytest.raises(sf.FlowError, match=said):
             make()
