@@ -79,12 +79,15 @@ class Cut:
 class Spill:
     """Keep account of the segments of one edge: what is written and read next, and which of them may be removed.
 
-    What has been read stays while a checkpoint that is kept may need it, and counts against `cap` as before.
+    What has been read stays while a checkpoint that is kept may need it, and counts against `cap` as before. Where that
+    may be (`durable`), what has not been read takes half of it at most: the other half is for what the last checkpoint
+    needs, or no room would come free before the next one, which waits for whoever waits for room.
     """
 
     cap: int
     token: str
     segment_size: int = 0
+    durable: bool = False
     segments: dict[int, Segment] = field(default_factory=dict)
     head: Position = field(default_factory=lambda: Position(0, 0, 0))
     #: The number of the next record that is written, and of the segment that was begun last.
@@ -99,6 +102,8 @@ class Spill:
     #: Files of an earlier run that only checkpoints before the one it resumed from, `resumed`, could need.
     strangers: list[Segment] = field(default_factory=list)
     resumed: int = 0
+    #: The last checkpoint that is whole; what only those before it need goes where room is short.
+    saved: int = 0
 
     def __post_init__(self) -> None:
         if not self.segment_size:
@@ -113,11 +118,15 @@ class Spill:
 
     def fits(self, size: int) -> bool:
         """Tell whether records of `size` bytes may be written now."""
-        return self.bytes + size + (SEGMENT_HEADER if self._current(size) is None else 0) <= self.cap
+        more = size + (SEGMENT_HEADER if self._current(size) is None else 0)
+        return self.bytes + more <= self.cap and (not self.durable or self._unread() + more <= self.cap // 2)
+
+    def _unread(self) -> int:
+        return sum(one.size for one in self.segments.values() if one.last > self.head.sequence)
 
     def could_fit(self, size: int) -> bool:
         """Tell whether records of `size` bytes may be written when nothing else is there."""
-        return size + SEGMENT_HEADER <= self.cap
+        return size + SEGMENT_HEADER <= (self.cap // 2 if self.durable else self.cap)
 
     def place(self, size: int) -> Segment:
         """Return the segment to which `size` bytes of records go: the last one, or one that begins with them."""
@@ -235,8 +244,14 @@ class Spill:
         self.cuts[epoch] = Cut(epoch, self.items, tuple(pieces), tuple(markers))
         return self.cuts[epoch]
 
-    def forget(self, before: int) -> None:
-        """Take note that no checkpoint before epoch `before` is kept any more."""
+    def let_go(self) -> None:
+        """Keep no more for checkpoints before the last one: there is no room."""
+        if self.saved:
+            self.forget(self.saved, self.saved)
+
+    def forget(self, before: int, saved: int) -> None:
+        """Take note that checkpoint `saved` is whole, and none before epoch `before` is kept any more."""
+        self.saved = saved
         self.cuts = {epoch: cut for epoch, cut in self.cuts.items() if epoch >= before}
         if before >= self.resumed:
             self.resumed = 0
@@ -253,7 +268,7 @@ class Spill:
             self.sequence, self.last = last.last, last.number
             self.cuts[cut.epoch] = cut
         self.items = cut.items
-        self.resumed = cut.epoch
+        self.resumed = self.saved = cut.epoch
         ours = {piece.name for piece in cut.pieces}
         self.strangers = [Segment(0, name, 0, 0, 0, size) for name, size in sizes.items() if name not in ours]
         self._grow(sum(sizes.values()))

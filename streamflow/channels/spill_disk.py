@@ -36,7 +36,7 @@ class SpillDisk:
     def __init__(
         self, edge: str, files: FileSystem, folder: str, cap: int, *, segment_size: int = 0, durable: bool = False
     ) -> None:
-        self.account = Spill(cap, secrets.token_hex(8), segment_size)
+        self.account = Spill(cap, secrets.token_hex(8), segment_size, durable)
         self.folder = folder
         self.durable = durable
         self.freed: Callable[[], None] | None = None
@@ -80,6 +80,8 @@ class SpillDisk:
             items += len(piece.batch.items)
             count += 1
         if not count:
+            self.account.let_go()
+            self.remove_unneeded()
             return None
         segment = self.account.place(size)
         data = b"".join(records)

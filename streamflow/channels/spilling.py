@@ -100,6 +100,11 @@ class SpillChannel(Channel):
         self._disk.remove_unneeded()
 
     @property
+    def overtaken(self) -> bool:
+        """Tell whether a barrier overtakes what is on the disk."""
+        return self._disk.durable
+
+    @property
     def _all_in_memory(self) -> bool:
         """Tell whether nothing is on the disk, or on its way to or from there."""
         return self._writing is None and self._reading is None and self._account.empty
@@ -335,9 +340,9 @@ class SpillChannel(Channel):
         self._markers.add(cut.markers)
         self._pump()
 
-    def forget(self, before: int) -> None:
-        """Take note that no checkpoint before epoch `before` is kept any more."""
-        self._account.forget(before)
+    def forget(self, before: int, saved: int) -> None:
+        """Take note that checkpoint `saved` is whole, and none before epoch `before` is kept any more."""
+        self._account.forget(before, saved)
         self._disk.remove_unneeded()
 
     # -- the meter ------------------------------------------------------------------------------------------------

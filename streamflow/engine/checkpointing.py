@@ -108,6 +108,8 @@ class Checkpointing:
         async with self._ended:
             if marker in self._asked and stage.name in self._asked[marker][0].missing:
                 self.acknowledge(stage, marker, await stage.answer(marker))
+                if isinstance(marker, Barrier):
+                    stage.outlet.mark_for_ended(marker)
 
     async def stage_ended(self, stage: Stage) -> None:
         """Ask a stage that has ended well for what it can no longer be asked by a marker."""

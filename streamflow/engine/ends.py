@@ -41,7 +41,7 @@ class Ends:
         while self.pools:
             await self._try(self.pools.pop().close())
         while self.edges:
-            await self._try(self.edges.pop().release())
+            await self._try(self.edges.pop().release(keep=suspend))
         for index, writer in self.writers.items():
             if suspend and index not in self._finished:
                 await self._try(writer.suspend())

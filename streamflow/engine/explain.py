@@ -25,8 +25,8 @@ def explain(plan: Plan) -> str:
     lines.append(_promise(plan))
     lines += _guarantees(plan)
     if plan.timed:
-        lines.append("event time: carried with each item, and its position too: what goes by it stands behind an edge")
-    elif plan.tracked:
+        lines.append("event time: carried with each item, because what goes by it stands behind an edge")
+    if plan.exact:
         lines.append("positions: exact, carried with each item (dead letters, with_position or answers ask for it)")
     return "\n".join(lines)
 

@@ -99,6 +99,8 @@ class Plan:
     tracked: bool
     #: Whether event time is needed behind an edge, so that it travels with the items.
     timed: bool
+    #: Whether somebody wants to know where each item came from; else what travels with them are times alone.
+    exact: bool
     repeatable: bool
     because: tuple[str, ...] = field(default=())
     bounded: bool = True

@@ -324,13 +324,13 @@ class _Planner:
             part.what.label for part in parts if isinstance(part.what, Operator) and not part.what.repeatable
         ]
         unrepeatable += [one.label for draft in self.stages for one in draft.fused if one.runs_by_clock]
+        exact = any(_wants_positions(stage) for stage in stages if stage.source is None)
         return Plan(
             stages=stages,
             edges=tuple(_with_key(edge, taken) for edge in self.edges),
             timed=self.timed,
-            tracked=self.tracked
-            or self.timed
-            or any(_wants_positions(stage) for stage in stages if stage.source is None),
+            exact=exact,
+            tracked=self.tracked or self.timed or exact,
             repeatable=not unrepeatable,
             because=tuple(dict.fromkeys(unrepeatable)),
             bounded=all(stage.source.bounded for stage in stages if stage.source is not None),

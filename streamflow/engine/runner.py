@@ -94,9 +94,12 @@ class Run:
         self._ends = Ends(self._note_error)
         self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
         writing = IN_MEMORY if self._durable is None else on_disk()
-        self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self._ends, self, fuse=fuse, writing=writing)
+        beside = self._durable.folder if self._durable is not None else None
+        turn = Turn(loop, max_stall)
+        self._wiring = Wiring(plan, turn, self._clock, self._ends, self, fuse=fuse, writing=writing, beside=beside)
         self._resume = resume if isinstance(resume, Checkpoint) else None
         self._stand: Stand = "running"
+        self._completed = False
         self._stall_after = stall_after
         self._durations = Durations()
         self._sampler = Sampler()
@@ -219,8 +222,13 @@ class Run:
             raise FlowError(f"checkpoint(): the run is {self.state}; there is nothing to take one of")
         return await self._take_checkpoint()
 
+    async def _save(self, epoch: int, parts: Mapping[str, Sequence[Any]], items: int) -> None:
+        assert self._durable is not None
+        await self._durable.save(epoch, {**parts, **await self._wiring.parts_of_edges(epoch)}, items)
+        self._wiring.forget(self._durable.oldest, epoch)
+
     async def _take_checkpoint(self) -> Checkpoint:
-        save = self._durable.save if self._durable is not None else None
+        save = self._save if self._durable is not None else None
         checkpoint = await self._checkpoints.take(self._wiring.stages, save)
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
@@ -291,7 +299,7 @@ class Run:
             if not isinstance(error, Exception):
                 raise  # it is for whoever runs the loop
         finally:
-            suspend = self._durable is not None and self._durable.begun
+            suspend = self._durable is not None and self._durable.begun and not self._completed
             await self._ends.close(keep=self._set_aside() if self._error is not None else (), suspend=suspend)
             if self._durable is not None:
                 await self._durable.close()
@@ -323,11 +331,13 @@ class Run:
             await self._wiring.open_sinks(durable.resumed)
 
     async def _complete(self) -> None:
-        """Make all output visible."""
+        """Make all output visible; of what has been finished, no checkpoint can be taken."""
+        self._checkpoints.give_up(FlowError("checkpoint(): the run ended (finished) before it was whole"))
         if self._durable is None:
             await self._ends.complete()
         elif self._durable.begun and self._stand != "done":
             await self._durable.complete(self._checkpoints, self._wiring.stages, self._ends)
+        self._completed = True
 
     async def _run_stages(self) -> None:
         self._measure(0.0)

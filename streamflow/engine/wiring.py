@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
@@ -66,6 +67,7 @@ class Wiring:
         *,
         fuse: bool,
         writing: Writing = IN_MEMORY,
+        beside: str | None = None,
     ) -> None:
         self.plan = plan
         self.turn = turn
@@ -74,6 +76,8 @@ class Wiring:
         self.listener = listener
         self.fuse = fuse
         self.writing = writing
+        #: How folders beside the checkpoints begin, for what edges keep that spill.
+        self.beside = beside
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
@@ -96,11 +100,37 @@ class Wiring:
             if isinstance(channel, SpillChannel):
                 self.ends.edges.append(channel)
                 await channel.open()
+        await self._restore_edges(resume)
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
         self.tables = Tables(self.stages, self.clock, self.listener.source_tells)
         await self.tables.read()
+
+    # -- what edges keep that spill --------------------------------------------------------------------------------
+
+    def _durable_edges(self) -> Iterator[tuple[str, SpillChannel]]:
+        for edge, channel in zip(self.plan.edges, self.channels, strict=True):
+            if edge.spilling is not None and self.beside is not None:
+                assert isinstance(channel, SpillChannel)
+                yield edge.spilling.key, channel
+
+    async def _restore_edges(self, resume: Checkpoint | None) -> None:
+        for key, channel in self._durable_edges():
+            kept = [self.writing.decode(piece) for piece in (resume.parts.get(key, ()) if resume is not None else ())]
+            await channel.restore(kept[0] if kept else None, resume.epoch if resume is not None else 0)
+
+    async def parts_of_edges(self, epoch: int) -> dict[str, list[Any]]:
+        """Return what barrier `epoch` has overtaken in edges that spill, by their keys; it is on the disk by then."""
+        found = {key: await channel.snapshot(epoch) for key, channel in self._durable_edges()}
+        return {key: [self.writing.encode(kept)] for key, kept in found.items() if kept is not None}
+
+    def forget(self, before: int, saved: int) -> None:
+        """Let edges remove what only checkpoints before epoch `before` could need; `saved` is the last."""
+        for _, channel in self._durable_edges():
+            channel.forget(before, saved)
+
+    # -- ends ------------------------------------------------------------------------------------------------------
 
     async def open_sinks(self, resume: Checkpoint | None) -> None:
         """Open every sink, and have those that were prepared go on from there."""
@@ -232,11 +262,16 @@ class Wiring:
     def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> Channel:
         from streamflow.state.encoding import decode, encode  # late: most runs write none
 
-        parent = spilling.path if spilling.path is not None else tempfile.gettempdir()
-        folder = os.path.join(parent, f"streamflow-spill-{secrets.token_hex(8)}")
+        if self.beside is None:
+            parent = spilling.path if spilling.path is not None else tempfile.gettempdir()
+            folder = os.path.join(parent, f"streamflow-spill-{secrets.token_hex(8)}")
+        else:  # where a later run finds it
+            mark = blake2b(f"{self.beside}\0{spilling.key}".encode(), digest_size=8).hexdigest()
+            given = spilling.path
+            folder = f"{self.beside}-{mark}" if given is None else os.path.join(given, f"streamflow-spill-{mark}")
         return SpillChannel(
             name,
-            SpillDisk(name, spilling.files, folder, spilling.bytes),
+            SpillDisk(name, spilling.files, folder, spilling.bytes, durable=self.beside is not None),
             encode=_encode_located if self.plan.tracked and not edge.letters else encode,
             decode=decode,
             items=edge.items,
@@ -365,6 +400,7 @@ def make_stepper(
         gives="pair" if pairs else "item",
         raw=planned.source is not None and planned.source.decode is not None,
         stamps=plan.timed and pairs,
+        exact=plan.exact,
         run_time=run_time,
         fuse=fuse,
     )

@@ -12,6 +12,7 @@ import math
 import operator
 from bisect import insort
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from streamflow.model.errors import FlowError
@@ -44,6 +45,7 @@ def count() -> Aggregation:
     3
     """
     return Aggregation(
+        certain=True,
         form="count()",
         value=None,
         begin="1",
@@ -62,6 +64,7 @@ def sum(value: Value = None) -> Aggregation:
     3.5
     """
     return Aggregation(
+        spare=itself,
         form=form_of("sum", value),
         value=value,
         # From 0, as Python's own: what cannot be added fails at once, and an array is not added to in its place.
@@ -81,6 +84,7 @@ def mean(value: Value = None) -> Aggregation:
     1.5
     """
     return Aggregation(
+        spare=list.copy,
         form=form_of("mean", value),
         value=value,
         begin="[0 + v, 1]",
@@ -117,6 +121,7 @@ def first(value: Value = None) -> Aggregation:
     2
     """
     return Aggregation(
+        certain=True,
         form=form_of("first", value),
         value=value,
         begin="v",
@@ -135,6 +140,7 @@ def last(value: Value = None) -> Aggregation:
     3
     """
     return Aggregation(
+        certain=True,
         form=form_of("last", value),
         value=value,
         begin="v",
@@ -164,6 +170,7 @@ def top_k(k: int, value: Value = None) -> Aggregation:
         return slot
 
     return Aggregation(
+        spare=list.copy,
         form=form_of("top_k", value, k),
         value=value,
         begin="[v] if v <= v else []",  # NaN is not less or equal, and what cannot be compared fails at once
@@ -262,6 +269,7 @@ def collect(value: Value = None) -> Aggregation:
     ['A', 'B']
     """
     return Aggregation(
+        certain=True,
         form=form_of("collect", value),
         value=value,
         begin="[v]",
@@ -293,6 +301,7 @@ def custom(
             require_plain(function, f"custom(..., {name}=...)")
     used = [f"{name}={name_of(function)}" for name, function in given.items() if function is not None]
     return Aggregation(
+        spare=deepcopy,
         form=f"custom({', '.join(used)})",
         value=None,
         begin="h#_1(h#_0(), v)",
@@ -311,7 +320,7 @@ def _require_positive(name: str, k: object) -> None:
 
 
 def itself(slot: Any) -> Any:
-    """Return the slot: it is the result."""
+    """Return the slot: it says already what is asked."""
     return slot
 
 
@@ -327,6 +336,7 @@ def _extreme(name: str, keeps: str, value: Value) -> Aggregation:
         return v if not stands(v, slot) and v == v else slot
 
     return Aggregation(
+        spare=itself,
         form=form_of(name, value),
         value=value,
         begin=f"v if v {keeps} v else v",  # what cannot be compared fails here, and not at the next item

@@ -111,35 +111,35 @@ class GridWindows(Windows):
 
     def slide(self, time: float, key: Any, values: Sequence[Any]) -> bool:
         """Take an item into every window that holds its time and is open; tell whether there is any."""
-        key = known(key)
-        noting = self.every is not None or self.keep is not None
-        done: list[tuple[Cells, list[Any] | None]] = []
-        told = len(self.waiting)
+        key, recipe = known(key), self.recipe
+        panes = [pane for n in self.grid.covering(time) if (pane := self._pane(n)) is not None]
+        cells = [pane.cells.get(key) for pane in panes]
+        recipe.check(values)
+        before = [recipe.spared(cell) for cell in cells if cell is not None]
+        known_cells = [cell for cell in cells if cell is not None]
         try:
-            for n in self.grid.covering(time):
-                pane = self._pane(n)
-                if pane is not None:
-                    self.cells, self.changed = pane.cells, pane.changed
-                    cell = self.cells.get(key)
-                    done.append((self.cells, None if cell is None else cell[:]))
-                    self.fold(key, values)
-                    if noting:
-                        self.note(key)
+            for cell in known_cells:
+                recipe.try_update(cell, values)
+            new = [recipe.begin(values) for cell in cells if cell is None]
         except BaseException:
-            self._undo(done, key, told)
+            for cell, slots in zip(known_cells, before, strict=True):
+                recipe.put_back(cell, slots)
             raise
-        return bool(done)
+        for cell in known_cells:
+            recipe.settle(cell, values)
+        self._note_slid(panes, cells, key, new)
+        return bool(panes)
 
-    def _undo(self, done: list[tuple[Cells, list[Any] | None]], key: Any, told: int) -> None:
-        """Take an item out again of those windows that had taken it when another refused it."""
-        for cells, cell in done:
-            if cell is not None:
-                cells[key][:] = cell
-            else:
-                cells.pop(key, None)
-                self.changed.pop(key, None)
-        while len(self.waiting) > told:
-            self.waiting.pop()
+    def _note_slid(self, panes: list[Pane], cells: list[list[Any] | None], key: Any, new: list[list[Any]]) -> None:
+        """Put the new cells into their windows, and note what has changed."""
+        fresh = iter(new)
+        for pane, cell in zip(panes, cells, strict=True):
+            if cell is None:
+                pane.cells[key] = next(fresh)
+            if pane.hi <= self.clock.watermark:
+                self._update(pane, key)
+            elif self.every is not None:
+                pane.changed[key] = None
 
     # -- time -----------------------------------------------------------------------------------------------------
 

@@ -36,9 +36,10 @@ Entry = Any  # an item, or a marker
 
 
 def channel_in(
-    folder: Path | str, cap: int = 4000, *, items: int = 4, durable: bool = False, segment: int = 0, **options: Any
+    folder: Path | str, cap: int = 0, *, items: int = 4, durable: bool = False, segment: int = 0, **options: Any
 ) -> SpillChannel:
     files: FileSystem = options.pop("files", LOCAL)
+    cap = cap or (8000 if durable else 4000)  # of the former, half is for what checkpoints need
     disk = SpillDisk("edge", files, os.path.join(folder, "segments"), cap, segment_size=segment, durable=durable)
     return SpillChannel("edge", disk, encode=encode, decode=decode, items=items, bytes=1 << 20, **options)
 
@@ -201,7 +202,7 @@ class Spilling(RuleBasedStateMachine):
     @rule(data=st.data())
     def forget(self, data: st.DataObject) -> None:
         oldest = data.draw(st.sampled_from(sorted(self.kept)))
-        self.channel.forget(oldest)
+        self.channel.forget(oldest, oldest)
         self.kept = {epoch: kept for epoch, kept in self.kept.items() if epoch >= oldest}
         self.marked = {epoch: kept for epoch, kept in self.marked.items() if epoch >= oldest}
 
@@ -224,7 +225,7 @@ class Spilling(RuleBasedStateMachine):
             shutil.copytree(home, os.path.join(self.folder, str(self.lives + 1)))
         self.cap = max(self.cap, on_disk(os.path.join(self.folder, str(self.lives + 1))))
         plain, there = self.kept[epoch]
-        self.kept = {one: kept for one, kept in self.kept.items() if one <= epoch}
+        self.kept = {epoch: self.kept[epoch]}  # those before it go where room is short
         self.marked = {}
         self.epoch = max(self.epoch, epoch)
         self.open()
@@ -344,7 +345,7 @@ def test_a_barrier_overtakes_what_is_on_the_disk_and_a_commit_everything_there(t
         await again.restore(decode(encode(snapshot)), 1)
         again.mark(EndOfStream())
         assert await everything(again) == rest
-        again.forget(2)
+        again.forget(2, 2)
         await settle(again)
         assert not on_disk(tmp_path)
         assert again.statistics().conserved
@@ -368,7 +369,7 @@ def test_files_of_checkpoints_before_the_one_that_is_resumed_stay_until_they_are
         second = channel_in(tmp_path, cap=20_000, durable=True, segment=60)
         await second.open()
         await second.restore(newer, 2)
-        second.forget(1)
+        second.forget(1, 2)
         await settle(second)
         await second.release(keep=True)
         third = channel_in(tmp_path, cap=20_000, durable=True, segment=60)

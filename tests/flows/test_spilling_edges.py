@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,39 @@ def test_the_plan_says_that_an_edge_spills_and_is_repeatable() -> None:
     assert plan.repeatable
     assert [edge.spilling.key for edge in plan.edges if edge.spilling] == ["buffer"]
     assert list(flow) == ["0", "1", "2"]
+
+
+def test_what_lies_on_the_disk_goes_through_a_checkpoint_and_no_barrier_waits_for_it(tmp_path: Path) -> None:
+    """The source is at its end long before: only what overtakes 2,000 items can be kept in time."""
+
+    async def stopping(item: int) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == stop:
+            raise RuntimeError("struck by lightning")
+        await asyncio.sleep(0.001)
+        return item
+
+    def flow() -> sf.Runnable:
+        spilling = sf.flow(range(2_000)).buffer(20, "1MB", overflow="spill")
+        return spilling.map(stopping, concurrency=1, name="slow").to(tmp_path / "out.jsonl")
+
+    async def main() -> None:
+        nonlocal stop, calls
+        restored = []
+        for at in (300, 400, 500, 0):
+            stop, calls = at, 0
+            handle = flow().start(checkpoint=tmp_path / "ckpt", every=0.05)
+            with suppress(RuntimeError):
+                await handle.wait()
+            edge = next(edge for edge in handle.statistics().edges if edge.max_spilled_bytes)
+            restored.append(edge.restored)
+            assert edge.conserved
+        assert restored[0] == 0
+        assert all(restored[1:]), "a later run had nothing of the edge to go on with"
+
+    stop = calls = 0
+    with check_leaks():
+        run(main)
+    assert (tmp_path / "out.jsonl").read_text().split() == [str(n) for n in range(2_000)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ckpt", "out.jsonl"]

@@ -80,6 +80,16 @@ def rolling(disk: SimulatedDisk) -> Any:
     return sf.sinks.Rolling(out(disk, "{key}-{n:02}.jsonl"), key=lambda n: n % 2, items=4)
 
 
+def events() -> Any:
+    """Come out of order, by up to four seconds."""
+    return numbers().event_time(lambda n: float(n - n * 7 % 5), max_lateness=5.0).key_by(lambda n: n % 3)
+
+
+def counts(windows: Any) -> sf.Flow[Any]:
+    found = windows.aggregate(n=sf.agg.count(), total=sf.agg.sum(lambda n: n))
+    return found.map(lambda one: [one.key, str(one.start), str(one.end), one.value])
+
+
 #: Those whose output is the same in every order.
 FLOWS: dict[str, Callable[[SimulatedDisk], Runnable]] = {
     "fused": lambda disk: lines(disk).map(abs).filter(lambda n: n % 3).to(out(disk)),
@@ -94,6 +104,10 @@ FLOWS: dict[str, Callable[[SimulatedDisk], Runnable]] = {
     "branch": parted,
     "two sinks": both,
     "csv": lambda disk: lines(disk).map(lambda n: {"n": n, "twice": 2 * n}).to(out(disk, "out.csv")),
+    "keyed": lambda disk: numbers().key_by(lambda n: n % 4).reduce(lambda a, b: a + b).map(str).to(out(disk)),
+    "windows": lambda disk: counts(events().window(sf.tumbling(6))).to(out(disk)),
+    "sliding": lambda disk: counts(events().window(sf.sliding(6, 2))).to(out(disk)),
+    "sessions": lambda disk: counts(events().window(sf.session(3.0))).to(out(disk)),
     "rolling": lambda disk: lines(disk).map(hop, concurrency=2).to(rolling(disk)),
 }
 #: Those whose items come in any order, or that are written in another way each time.
@@ -132,7 +146,7 @@ def bare(line: bytes) -> bytes:
 
 
 #: Those that are tried by day; all are by night.
-BY_DAY = ("state", "ordered", "batches", "two sinks", "letters", "rolling", "merge")
+BY_DAY = ("state", "ordered", "batches", "two sinks", "letters", "windows", "rolling", "merge")
 
 
 @pytest.mark.parametrize("name", BY_DAY)
@@ -173,7 +187,7 @@ def test_a_disk_that_is_full_for_a_while_or_fails_once_costs_nothing_that_a_seco
         assert one.output(disk.crash("drop unsynced")) == expected, where
 
 
-@pytest.mark.parametrize("end", ["fails", "cancelled"])
+@pytest.mark.parametrize("end", ["fails", "cancelled", "drained"])
 @pytest.mark.parametrize("name", [*FLOWS, *MIXED])
 def test_a_run_that_ends_otherwise_goes_on_without_loss(name: str, end: str) -> None:
     """No checkpoint is kept of a run whose stages have given up what was in their hands."""
@@ -187,7 +201,7 @@ def test_a_run_that_ends_otherwise_goes_on_without_loss(name: str, end: str) -> 
             await handle.wait()
         else:
             await asyncio.sleep(random.random() * 0.1)
-            await handle.cancel()
+            await (handle.cancel() if end == "cancelled" else handle.drain())
 
     for seed in seeds(examples(3, nightly=500)):
         disk = fresh()
