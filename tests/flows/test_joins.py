@@ -315,8 +315,14 @@ def test_a_position_is_known_in_a_key_function() -> None:
         found.append(sf.position())
         return event[1]
 
-    flow = sf.flow([(1.0, "a"), (2.0, "a")]).event_time(at).key_by(key)
-    ran(flow.join(keyed([]), within=(0, 0)))
+    flow = sf.flow([(1.0, "a"), (2.0, "a")]).event_time(at)
+    ran(flow.key_by(key).join(keyed([]), within=(0, 0)))
+    assert {str(one) for one in found} == {"between list, item 0 and list, item 1"}
+    found.clear()
+    exact = (
+        flow.map(lambda event, where: event, with_position=True).buffer(1).tap(lambda _, __: None, with_position=True)
+    )
+    ran(exact.key_by(key).join(keyed([]), within=(0, 0)))
     assert [str(one) for one in found] == ["list, item 0", "list, item 1"]
 
 

@@ -93,7 +93,7 @@ def test_a_join_is_entered_by_both_inputs_or_not_at_all() -> None:
     one, other = (sf.flow([(1.0, 1)]).map(tuple).event_time(min).key_by(max) for _ in range(2))
     flow = one.join(other, within=(0, 1), name="join").to([])
     for label in ("join", "map(tuple)"):
-        with pytest.raises(sf.FlowError, match="in a join|joins several flows"):
+        with pytest.raises(sf.FlowError, match=r"in a join|joins several flows"):
             entered(flow, {labelled(flow, label): sf.flow([(1.0, 1)])})
 
 

@@ -16,11 +16,11 @@ from streamflow.engine.stage import Listener
 from streamflow.engine.stages.fan_in import FanInStage
 from streamflow.engine.stepper import FAILURES, MAX_LETTERS, MAX_OUT, SLICE
 from streamflow.engine.turn import Turn
-from streamflow.model.batches import Batch
+from streamflow.model.batches import Batch, Origin
 from streamflow.model.errors import FlowError
 from streamflow.model.joined import Joined
 from streamflow.model.markers import EndOfStream, Idle, Marker, Watermark
-from streamflow.model.positions import Stamp, Where
+from streamflow.model.positions import Known, Stamp, Where, resolved
 from streamflow.operators.callables import name_of
 from streamflow.operators.element import LATE, RESULTS
 from streamflow.operators.firing import before, known
@@ -52,10 +52,11 @@ class JoinStage(FanInStage):
         self._unproven = {0, 1}
         self._cost = SLICE
         self._where: Where = None
+        self._origin: Origin | None = None
 
     async def work(self) -> None:
         """Take from both inputs, and after a regular end hand on what is left."""
-        set_locator(lambda: self._where)
+        set_locator(self.position)
         await super().work()
         if not self.stopping_early:
             await self._advance(math.inf)
@@ -93,7 +94,7 @@ class JoinStage(FanInStage):
     async def take(self, port: int, batch: Batch) -> None:
         """Give the items to the state, and hand on what comes of it."""
         items = iter(batch.items)
-        self._left = len(batch.items)
+        self._left, self._origin = len(batch.items), batch.origin
         del batch
         while self._left:
             await self._next_turn()
@@ -110,7 +111,7 @@ class JoinStage(FanInStage):
                 self.ledger.busy += seconds
             self._cost = max(seconds / max(before_it - self._left, 1), self._cost * 0.7, 1e-8)
             await self._hand_on()
-        self._where = None
+        self._where = self._origin = None
         await self._advance(self.watermarks.least)
         self.release()
 
@@ -128,7 +129,7 @@ class JoinStage(FanInStage):
                     self._prove(port, key)
                 found = add(port, known(key), where.time, item, where.watermark)
             except BaseException as error:
-                self._failed(error, port, item, where)
+                self._failed(error, port, item)
                 continue
             finally:
                 own = where.watermark
@@ -148,11 +149,11 @@ class JoinStage(FanInStage):
             raise FlowError(f"{self.operator.label}: {function} must be plain: it returned an awaitable")
         self._unproven.discard(port)
 
-    def _failed(self, error: BaseException, port: int, item: Any, where: Where) -> None:
+    def _failed(self, error: BaseException, port: int, item: Any) -> None:
         if not isinstance(error, FAILURES):
             self.ledger.failed += 1
             raise error
-        self.failures.take(error, self.operator, item, self._seen[port] - 1, where)
+        self.failures.take(error, self.operator, item, self._seen[port] - 1, self.position())
 
     def _late(self, port: int, key: Any, item: Any, where: Where) -> None:
         """Drop an item that has come too late, or hand it on by the output for those."""
@@ -217,7 +218,12 @@ class JoinStage(FanInStage):
         self.force_letters(self.failures.letters)
         super().close()
         self._left = 0
-        self._where = None
+        self._where = self._origin = None
+
+    def position(self) -> Known:
+        """Return where the item under way came from: its own place if that travels with it, else its batch's."""
+        where = resolved(self._where)
+        return self._origin.span() if where is None and self._origin is not None else where
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
