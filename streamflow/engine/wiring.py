@@ -68,6 +68,7 @@ class Wiring:
         fuse: bool,
         writing: Writing = IN_MEMORY,
         beside: str | None = None,
+        mark: str | None = None,
     ) -> None:
         self.plan = plan
         self.turn = turn
@@ -78,6 +79,8 @@ class Wiring:
         self.writing = writing
         #: How folders beside the checkpoints begin, for what edges keep that spill.
         self.beside = beside
+        #: What runs on these checkpoints have in the names of temporary files.
+        self.mark = mark
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
@@ -139,7 +142,12 @@ class Wiring:
         for planned in self.plan.stages:
             if planned.sink is None:
                 continue
-            writer = await planned.sink.open(self.plan.bounded_at(planned.index))
+            bounded = self.plan.bounded_at(planned.index)
+            if self.mark is None:
+                writer = await planned.sink.open(bounded)
+            else:
+                # What goes on lies under the other name.
+                writer = await planned.sink.open_marked(bounded, f"{self.mark}{'-next' if goes_on else ''}")
             self.ends.writers[planned.index] = writer
             if goes_on is not None:
                 for prepared in goes_on.parts.get(planned.keys[-1], ()):
