@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from streamflow.model.failures import DeadLetter
     from streamflow.model.policies import Retry
     from streamflow.model.positions import Position
+    from streamflow.model.processing import KeyedItem, Timer
     from streamflow.model.windows import EarlyResult, Keyed, UpdatedResult, WindowResult
     from streamflow.operators import aggregations as agg
+    from streamflow.operators.key_state import KeyState
     from streamflow.operators.window_specs import global_window, session, sliding, tumbling
 
 _HOMES = {
@@ -63,6 +65,9 @@ _HOMES = {
     "session": "operators.window_specs",
     "global_window": "operators.window_specs",
     "Keyed": "model.windows",
+    "KeyedItem": "model.processing",
+    "Timer": "model.processing",
+    "KeyState": "operators.key_state",
     "WindowResult": "model.windows",
     "EarlyResult": "model.windows",
     "UpdatedResult": "model.windows",
@@ -116,8 +121,10 @@ __all__ = [
     "InboxFull",
     "ItemCancelled",
     "ItemTimeout",
+    "KeyState",
     "Keyed",
     "KeyedFlow",
+    "KeyedItem",
     "NoForm",
     "NoResult",
     "NotSerialisable",
@@ -130,6 +137,7 @@ __all__ = [
     "RunReport",
     "Runnable",
     "StreamflowError",
+    "Timer",
     "TooManyFailures",
     "UpdatedResult",
     "WindowResult",

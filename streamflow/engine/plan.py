@@ -24,6 +24,7 @@ Kind = Literal[
     "throttle",
     "debounce",
     "timeout",
+    "process",
     "sink",
 ]
 

@@ -21,6 +21,7 @@ from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
 from streamflow.engine.stages.fused import FusedStage
 from streamflow.engine.stages.placed import PlacedStage
+from streamflow.engine.stages.process import ProcessStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
@@ -138,6 +139,8 @@ class Wiring:
             return ZipStage(*common, pairs=pairs)
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
+        if planned.kind == "process":
+            return ProcessStage(*timed, pairs=pairs, stamped=self.plan.timed)
         if planned.kind == "sink":
             return SinkStage(*common, self.ends.writers[planned.index], pairs=pairs)
         return _TIMED[planned.kind](*timed)

@@ -1,0 +1,380 @@
+"""`key_by(...).process`: coroutines that live as long as the stage, and are dealt the items of their keys."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+from streamflow.channels.memory import Channel
+from streamflow.engine.alarm import LEAST
+from streamflow.engine.current import set_locator
+from streamflow.engine.failures import Failures, as_failure, explain_failure, without_our_frames
+from streamflow.engine.lane import Dealt, Lane, Mark
+from streamflow.engine.ordering import Signal
+from streamflow.engine.plan import PlannedStage
+from streamflow.engine.run_clock import RunClock
+from streamflow.engine.stage import Listener
+from streamflow.engine.stages.timed import TimedStage
+from streamflow.engine.turn import Turn
+from streamflow.model.batches import Batch, Origin
+from streamflow.model.markers import Barrier, EndOfStream, Marker
+from streamflow.model.notes import add_note
+from streamflow.model.positions import Answerable
+from streamflow.model.processing import KeyedItem
+from streamflow.operators.firing import known
+from streamflow.operators.process import Process
+
+#: Results that may wait to be handed on, before `out` waits.
+MAX_OUT = 1024
+#: Items that may wait for each of several coroutines while another one is at work.
+WAITING_EACH = 16
+
+
+class ProcessStage(TimedStage):
+    """Deal what comes to the lanes, each the keys that fall to it, and hand on what their coroutines send."""
+
+    def __init__(
+        self, planned: PlannedStage, turn: Turn, listener: Listener, clock: RunClock, *, pairs: bool, stamped: bool
+    ) -> None:
+        super().__init__(planned, turn, listener, clock)
+        assert isinstance(planned.operator, Process)
+        self.operator = operator = planned.operator
+        self.failures = Failures(planned.name, self.ledger)
+        self.lanes = [
+            Lane(self, operator.label, by_event_time=operator.by_event_time) for _ in range(operator.concurrency)
+        ]
+        self.ledger.concurrency = operator.concurrency
+        self._pairs = pairs
+        self._stamped = stamped and operator.by_event_time
+        #: What the coroutines have sent, and among it the marks that all of them have passed.
+        self._out: list[Any] = []
+        self._ready: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        #: Items and marks that are dealt and not taken, and who waits until there are few.
+        self._dealt = 0
+        self._most = 0 if operator.concurrency == 1 else WAITING_EACH * operator.concurrency
+        self._few: asyncio.Future[None] | None = None
+        self._lives: list[asyncio.Task[None]] = []
+        self._working = 0
+        self._busy_since = 0.0
+        #: Seconds at work before, and the time of the run's clock when this stage began.
+        self._worked = 0.0
+        self._began: float | None = None
+        #: Whether all coroutines have returned, in this run or in one that it goes on from.
+        self._returned = False
+        self._closing = False
+
+    # -- the three kinds of task ----------------------------------------------------------------------------------
+
+    async def work(self) -> None:
+        """Deal, hand on, and have each coroutine live, until all of them have returned."""
+        if self._returned:
+            return
+        self._began = self.clock.now()
+        try:
+            async with asyncio.TaskGroup() as group:
+                dealer = group.create_task(self._deal_all())
+                emitter = group.create_task(self._emit())
+                self._lives = [
+                    group.create_task(self._live(lane), name=f"streamflow processor {self.name} #{number}")
+                    for number, lane in enumerate(self.lanes, 1)
+                ]
+                try:
+                    await asyncio.wait(self._lives)
+                    dealer.cancel()
+                    self._give(Signal(None))
+                    await emitter
+                    self._returned = not self.failed_above
+                finally:
+                    self._break_off()
+        except BaseExceptionGroup as group_error:
+            failure = group_error.exceptions[0]
+        else:
+            return
+        raise failure  # out here, so that it keeps its own cause and context
+
+    async def _deal_all(self) -> None:
+        """Read and deal, a message at a time: the next one is read when little of it waits."""
+        while True:
+            message = await self.receive(self.inputs[0])
+            if isinstance(message, Batch):
+                self.ledger.received += len(message.items)
+                await self.take(message)
+            elif isinstance(message, EndOfStream):
+                self.failed_above = message.failed
+                self._mark(message)
+                return
+            else:
+                self._mark(message)
+            del message
+            while self._dealt > self._most:
+                self._few = asyncio.get_running_loop().create_future()
+                await self._few
+
+    async def take(self, batch: Batch) -> None:
+        """Deal the items of a batch; none is held here meanwhile."""
+        lanes, key_of, turn = self.lanes, self.operator.key, self.turn
+        base = self.ledger.received - len(batch.items)
+        for index, element in enumerate(batch.items, base):
+            while turn.spent():
+                await turn.wait(served=True)
+            item, where = element if self._pairs else (element, batch.origin)
+            try:
+                key = known(key_of(item))
+                lane = lanes[hash(key) % len(lanes)]
+            except (Exception, asyncio.CancelledError) as error:  # nothing is awaited here: it is the user's
+                await self._key_failed(error, item, index, where)
+                continue
+            self._dealt += 1
+            lane.queue.append(Dealt(key, item, where, index))
+            lane.wake()
+
+    async def _key_failed(self, error: BaseException, item: Any, index: int, where: Any) -> None:
+        try:
+            position = where if self._pairs else where and where.span()
+            self.failures.take(error, self.operator, item, index, position)
+        except Exception as final:
+            self._mark(final)  # what came before it leaves first
+            await asyncio.Event().wait()
+        await self.send_letters(self.failures.letters)
+
+    def _mark(self, what: Marker | BaseException) -> None:
+        """Have every lane pass `what`, behind all that was dealt before it."""
+        mark = Mark(what, len(self.lanes))
+        self._dealt += 1
+        for lane in self.lanes:
+            lane.queue.append(mark)
+            lane.wake()
+
+    async def _live(self, lane: Lane) -> None:
+        """Let one coroutine live; what it raises leaves behind what it has sent."""
+        set_locator(lane.position)
+        self.works()
+        try:
+            await self.operator.call(lane.inbox, lane.send, lane.state)
+        except (Exception, asyncio.CancelledError) as error:
+            if not isinstance(error, asyncio.CancelledError) or not (self._closing or lane.broken):
+                self._failed(error, lane)
+            elif self._closing:
+                raise
+        else:
+            lane.let_go()
+            if not lane.over and not lane.broken:
+                self._returned_early()
+        finally:
+            lane.gone = True
+            self.rests()
+
+    def _failed(self, error: BaseException, lane: Lane) -> None:
+        """Have the run fail, once what was sent before has left."""
+        failure = as_failure(error, self.operator.label)
+        event, position = lane.event, lane.place
+        if isinstance(position, Answerable):
+            position.reject(without_our_frames(failure))
+        index = None
+        if isinstance(event, KeyedItem):
+            self.ledger.failed += 1
+            index = lane.ordinal
+        explain_failure(failure, self.name, self.operator.label, index, lane.position())
+        if event is not None:
+            what = "an item" if isinstance(event, KeyedItem) else f"the timer of {event.time!r}"
+            add_note(failure, f"the latest event was {what} of key {_shown(event.key)}")
+        lane.event = lane.where = None
+        if self._closing:
+            raise failure
+        self._give(Signal(failure))
+
+    def _returned_early(self) -> None:
+        """Close the input: a coroutine wants no more of it. That is success, and the others are to end as well."""
+        for channel in self.inputs:
+            channel.close()
+        for lane in self.lanes:
+            lane.end()
+
+    def _break_off(self) -> None:
+        self._closing = True
+        for lane in self.lanes:
+            lane.break_off()
+
+    # -- handing on -----------------------------------------------------------------------------------------------
+
+    async def send_from(self, lane: Lane, item: Any) -> None:
+        """Take what a coroutine sends; it leaves as soon as the loop is free, together with what else there is."""
+        if self._stamped:
+            item = (item, lane.stamp(min(one.floor for one in self.lanes)))
+        elif self._pairs:
+            item = (item, lane.place)
+        else:
+            self.origin = lane.where if isinstance(lane.where, Origin) else self.origin
+        self._give(item)
+        while len(self._out) >= MAX_OUT and not self._closing:
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            self.rests()
+            try:
+                await asyncio.shield(self._drained)
+            finally:
+                self.works()
+
+    def _give(self, element: Any) -> None:
+        self._out.append(element)
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
+
+    async def _emit(self) -> None:
+        """Hand on what there is as one batch, up to the next signal; None is the last."""
+        while True:
+            if not self._out:
+                self._ready = asyncio.get_running_loop().create_future()
+                await self._ready
+                self._ready = None
+            out, self._out = self._out, []
+            batch: list[Any] = []
+            for element in out:
+                if element.__class__ is not Signal:
+                    batch.append(element)
+                    continue
+                await self.hand_on(batch, self.origin, 0)
+                batch = []
+                if element.what is None:
+                    return
+                await self._heed(element.what)
+            await self.hand_on(batch, self.origin, 0)
+            if self._drained is not None and not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+            del out, batch, element  # nothing that has left is held while the next one is waited for
+
+    async def hand_on(self, items: list[Any], origin: Any, passed: int) -> None:
+        """Send what there is, if anything."""
+        if items:
+            await super().hand_on(items, None if self._pairs else origin, passed)
+
+    async def _heed(self, what: Marker | BaseException) -> None:
+        if isinstance(what, BaseException):
+            self._closing = True
+            raise what
+        if not isinstance(what, EndOfStream):
+            await self.pass_on(what)
+        if isinstance(what, Barrier):
+            for lane in self.lanes:
+                lane.go_on()
+
+    # -- what lanes tell ------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Return how many seconds the run has been at work, those before it was broken off included."""
+        return self._worked + (0.0 if self._began is None else self.clock.now() - self._began)
+
+    def wake_at(self, moment: float) -> float:
+        """Return when, by the loop's clock, `now` will be `moment`; no sooner than a rounding error from now on."""
+        assert self._began is not None
+        soonest = asyncio.get_running_loop().time() + LEAST
+        return max(self.clock.due(moment - self._worked + self._began), soonest)
+
+    def look_up(self) -> None:
+        """Note that the clock goes on."""
+        for lane in self.lanes:
+            lane.wake()
+
+    def took(self) -> None:
+        """Take note that an item has left a queue."""
+        self._dealt -= 1
+        if self._dealt <= self._most and self._few is not None and not self._few.done():
+            self._few.set_result(None)
+
+    def let_go(self) -> None:
+        """Count an item that a coroutine is done with."""
+        self.ledger.passed += 1
+
+    def passed(self, mark: Mark) -> None:
+        """Let a mark leave, behind what was sent before, once all lanes have passed it."""
+        mark.missing -= 1
+        if not mark.missing:
+            self.took()
+            self._give(Signal(mark.what))
+
+    def works(self) -> None:
+        """Count one more coroutine that is at work."""
+        if not self._working:
+            self._busy_since = perf_counter()
+        self._working += 1
+
+    def rests(self) -> None:
+        """Count one less."""
+        self._working -= 1
+        if not self._working:
+            self.ledger.busy += perf_counter() - self._busy_since
+
+    # -- the books ------------------------------------------------------------------------------------------------
+
+    @property
+    def calls_under_way(self) -> int:
+        """Return how many coroutines are at work."""
+        return self._working
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Return the stage's own task, and those of its coroutines."""
+        return super().tasks() + [life for life in self._lives if not life.done()]
+
+    def waits_for(self) -> list[Channel]:
+        """Return the edges that must move before this stage can: none while a coroutine may, by itself or in time."""
+        by_clock = not self.operator.by_event_time and any(lane.timers.earliest < math.inf for lane in self.lanes)
+        return self.full_edges() or ([] if self._working or by_clock else self.hungry_edges())
+
+    def at_rest(self) -> bool:
+        """Tell whether every coroutine waits for events, or all of them for room."""
+        return not self._working and self.idle()
+
+    def settle_counts(self) -> None:
+        """Count as in flight what was received and is neither let go nor lost."""
+        ledger = self.ledger
+        if self._working:
+            now = perf_counter()
+            ledger.busy += now - self._busy_since
+            self._busy_since = now
+        ledger.in_flight = ledger.received - ledger.passed - ledger.failed - ledger.abandoned
+
+    def close(self) -> None:
+        """Send the dead letters that are still here, and give up the rest."""
+        self.force_letters(self.failures.letters)
+        super().close()
+
+    # -- checkpoints ----------------------------------------------------------------------------------------------
+
+    def remembered(self) -> Iterator[tuple[str, Iterable[Any]]]:
+        """Yield how far time has come, then all keys."""
+        yield self.planned.keys[0], self._chunks()
+
+    def _chunks(self) -> Iterator[Any]:
+        watermark = max(lane.watermark for lane in self.lanes)
+        yield {"watermark": watermark, "worked": self.now(), "returned": self._returned}
+        for lane in self.lanes:
+            yield from lane.timers.chunks()
+
+    async def restore_parts(self, parts: Mapping[str, Sequence[Any]]) -> None:
+        """Begin with what was remembered; keys are dealt out afresh, since there may be more lanes than before."""
+        lanes = self.lanes
+        for piece in parts.get(self.planned.keys[0], ()):
+            while self.turn.spent():
+                await self.turn.wait(served=True)
+            chunk = self.writing.decode(piece)
+            if isinstance(chunk, dict):
+                self._worked, self._returned = chunk["worked"], chunk["returned"]
+                for lane in lanes:
+                    lane.watermark = lane.floor = chunk["watermark"]
+                continue
+            for key, *rest in chunk:
+                key = known(key)
+                lanes[hash(key) % len(lanes)].timers.take_over(key, *rest)
+
+
+def _shown(key: object) -> str:
+    try:
+        text = repr(key)
+    except Exception:
+        text = f"(a {type(key).__name__} whose repr raises)"
+    return text if len(text) <= 200 else f"{text[:200]}…"
