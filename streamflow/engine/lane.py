@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Awaitable
 from typing import Any, NamedTuple, Protocol
 
 from streamflow.engine.turn import Turn
@@ -61,8 +62,11 @@ class Owner(Protocol):
     def works(self) -> None:
         """Take note that it has."""
 
-    async def send_from(self, lane: Lane, item: Any) -> None:
-        """Hand an item on."""
+    def give_from(self, lane: Lane, item: Any) -> bool:
+        """Take an item to be handed on; tell whether there is no room for another."""
+
+    async def room(self) -> None:
+        """Wait until there is."""
 
 
 class Inbox:
@@ -76,8 +80,8 @@ class Inbox:
     def __aiter__(self) -> Inbox:
         return self
 
-    async def __anext__(self) -> KeyedItem | Timer:
-        return await self._lane.next()
+    def __anext__(self) -> Awaitable[KeyedItem | Timer]:
+        return self._lane.next()
 
 
 class Lane:
@@ -151,7 +155,8 @@ class Lane:
         turn = self._owner.turn
         while self.fenced or turn.spent():  # what a task of the user's own sends belongs behind the barrier
             await turn.wait(served=True)
-        await self._owner.send_from(self, item)
+        if self._owner.give_from(self, item):
+            await self._owner.room()
 
     def let_go(self) -> None:
         """Hold on to the latest event no longer: somebody may wait for the end of what was dropped."""

@@ -54,22 +54,26 @@ class KeyedTimers(State):
         """Set the value of `key`; `NO_VALUE` takes it away."""
         entry = self.store.get(key)
         if entry is not None or value is not NO_VALUE:
-            self._keep(key, (entry or self._fresh())._replace(value=value))
+            number, _, times = entry or self._fresh()
+            self._keep(key, Entry(number, value, times))
 
     def add(self, key: Any, at: float) -> None:
         """Set a timer, once however often it is set."""
         entry = self.store.get(key) or self._fresh()
-        times = entry.times
+        number, value, times = entry
         place = bisect_left(times, at)
         if place == len(times) or times[place] != at:
-            self._keep(key, entry._replace(times=(*times[:place], at, *times[place:])))
-            self._queue_up(key, entry.number, at)
+            self._keep(key, Entry(number, value, (*times[:place], at, *times[place:])))
+            self._queue_up(key, number, at)
 
     def remove(self, key: Any, at: float) -> None:
         """Take a timer back, if it is set."""
         entry = self.store.get(key)
-        if entry is not None and at in entry.times:
-            self._keep(key, entry._replace(times=tuple(time for time in entry.times if time != at)))
+        if entry is not None:
+            number, value, times = entry
+            place = bisect_left(times, at)
+            if place < len(times) and times[place] == at:
+                self._keep(key, Entry(number, value, times[:place] + times[place + 1 :]))
 
     def _fresh(self) -> Entry:
         self._next += 1

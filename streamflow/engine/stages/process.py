@@ -201,15 +201,23 @@ class ProcessStage(TimedStage):
 
     # -- handing on -----------------------------------------------------------------------------------------------
 
-    async def send_from(self, lane: Lane, item: Any) -> None:
-        """Take what a coroutine sends; it leaves as soon as the loop is free, together with what else there is."""
+    def give_from(self, lane: Lane, item: Any) -> bool:
+        """Take what a coroutine sends; it leaves as soon as the loop is free, together with what else there is.
+
+        Tell whether there is no room for more.
+        """
         if self._stamped:
-            item = (item, lane.stamp(min(one.floor for one in self.lanes)))
+            floor = lane.floor if len(self.lanes) == 1 else min(one.floor for one in self.lanes)
+            item = (item, lane.stamp(floor))
         elif self._pairs:
             item = (item, lane.place)
         else:
             self.origin = lane.where if isinstance(lane.where, Origin) else self.origin
         self._give(item)
+        return len(self._out) >= MAX_OUT
+
+    async def room(self) -> None:
+        """Wait until there is room for more."""
         while len(self._out) >= MAX_OUT and not self._closing:
             if self._drained is None:
                 self._drained = asyncio.get_running_loop().create_future()
