@@ -277,6 +277,16 @@ class Lane:
         """Return where the latest event came from."""
         return self.where.span() if isinstance(self.where, Origin) else resolved(self.where)
 
+    def event_in_words(self) -> str:
+        """Return what the latest event is."""
+        what = f"the timer of {self.event.time!r}" if isinstance(self.event, Timer) else "an item"
+        key = self.state.key
+        try:
+            shown = repr(key)
+        except Exception:
+            shown = f"(a {type(key).__name__} whose repr raises)"
+        return f"{what} of key {shown[:200]}" + "…" * (len(shown) > 200)
+
     def stamp(self, floor: float) -> Stamp:
         """Return what travels with an item that is sent now, where event time does; nothing before `floor` follows."""
         if self.time is None:

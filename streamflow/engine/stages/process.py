@@ -14,6 +14,7 @@ from streamflow.engine.current import set_locator
 from streamflow.engine.failures import Failures, as_failure, explain_failure, without_our_frames
 from streamflow.engine.lane import Dealt, Lane, Mark
 from streamflow.engine.ordering import Signal
+from streamflow.engine.outbox import Outbox
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.run_clock import RunClock
 from streamflow.engine.stage import Listener
@@ -27,8 +28,6 @@ from streamflow.model.processing import KeyedItem
 from streamflow.operators.firing import known
 from streamflow.operators.process import Process
 
-#: Results that may wait to be handed on, before `out` waits.
-MAX_OUT = 1024
 #: Items that may wait for each of several coroutines while another one is at work.
 WAITING_EACH = 16
 
@@ -50,9 +49,7 @@ class ProcessStage(TimedStage):
         self._pairs = pairs
         self._stamped = stamped and operator.by_event_time
         #: What the coroutines have sent, and among it the marks that all of them have passed.
-        self._out: list[Any] = []
-        self._ready: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self._out = Outbox()
         #: Items and marks that are dealt and not taken, and who waits until there are few.
         self._dealt = 0
         self._most = 0 if operator.concurrency == 1 else WAITING_EACH * operator.concurrency
@@ -85,11 +82,13 @@ class ProcessStage(TimedStage):
                 try:
                     await asyncio.wait(self._lives)
                     dealer.cancel()
-                    self._give(Signal(None))
+                    self._out.put(Signal(None))
                     await emitter
                     self._returned = not self.failed_above
                 finally:
-                    self._break_off()
+                    self._closing = True
+                    for lane in self.lanes:
+                        lane.break_off()
         except BaseExceptionGroup as group_error:
             failure = group_error.exceptions[0]
         else:
@@ -117,8 +116,7 @@ class ProcessStage(TimedStage):
     async def take(self, batch: Batch) -> None:
         """Deal the items of a batch; none is held here meanwhile."""
         lanes, key_of, turn = self.lanes, self.operator.key, self.turn
-        base = self.ledger.received - len(batch.items)
-        for index, element in enumerate(batch.items, base):
+        for index, element in enumerate(batch.items, self.ledger.received - len(batch.items)):
             while turn.spent():
                 await turn.wait(served=True)
             item, where = element if self._pairs else (element, batch.origin)
@@ -134,8 +132,7 @@ class ProcessStage(TimedStage):
 
     async def _key_failed(self, error: BaseException, item: Any, index: int, where: Any) -> None:
         try:
-            position = where if self._pairs else where and where.span()
-            self.failures.take(error, self.operator, item, index, position)
+            self.failures.take(error, self.operator, item, index, where if self._pairs else where and where.span())
         except Exception as final:
             self._mark(final)  # what came before it leaves first
             await asyncio.Event().wait()
@@ -171,33 +168,24 @@ class ProcessStage(TimedStage):
     def _failed(self, error: BaseException, lane: Lane) -> None:
         """Have the run fail, once what was sent before has left."""
         failure = as_failure(error, self.operator.label)
-        event, position = lane.event, lane.place
-        if isinstance(position, Answerable):
-            position.reject(without_our_frames(failure))
-        index = None
-        if isinstance(event, KeyedItem):
-            self.ledger.failed += 1
-            index = lane.ordinal
+        if isinstance(lane.place, Answerable):
+            lane.place.reject(without_our_frames(failure))
+        at_item = isinstance(lane.event, KeyedItem)
+        self.ledger.failed += at_item
+        index = lane.ordinal if at_item else None
         explain_failure(failure, self.name, self.operator.label, index, lane.position())
-        if event is not None:
-            what = "an item" if isinstance(event, KeyedItem) else f"the timer of {event.time!r}"
-            add_note(failure, f"the latest event was {what} of key {_shown(event.key)}")
+        if lane.event is not None:
+            add_note(failure, f"the latest event was {lane.event_in_words()}")
         lane.event = lane.where = None
         if self._closing:
             raise failure
-        self._give(Signal(failure))
+        self._out.put(Signal(failure))
 
     def _returned_early(self) -> None:
         """Close the input: a coroutine wants no more of it. That is success, and the others are to end as well."""
-        for channel in self.inputs:
-            channel.close()
+        self.inputs[0].close()
         for lane in self.lanes:
             lane.end()
-
-    def _break_off(self) -> None:
-        self._closing = True
-        for lane in self.lanes:
-            lane.break_off()
 
     # -- handing on -----------------------------------------------------------------------------------------------
 
@@ -213,53 +201,35 @@ class ProcessStage(TimedStage):
             item = (item, lane.place)
         else:
             self.origin = lane.where if isinstance(lane.where, Origin) else self.origin
-        self._give(item)
-        return len(self._out) >= MAX_OUT
+        self._out.put(item)
+        return self._out.full
 
     async def room(self) -> None:
         """Wait until there is room for more."""
-        while len(self._out) >= MAX_OUT and not self._closing:
-            if self._drained is None:
-                self._drained = asyncio.get_running_loop().create_future()
+        while self._out.full and not self._closing:
             self.rests()
             try:
-                await asyncio.shield(self._drained)
+                await self._out.drained()
             finally:
                 self.works()
-
-    def _give(self, element: Any) -> None:
-        self._out.append(element)
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_result(None)
 
     async def _emit(self) -> None:
         """Hand on what there is as one batch, up to the next signal; None is the last."""
         while True:
-            if not self._out:
-                self._ready = asyncio.get_running_loop().create_future()
-                await self._ready
-                self._ready = None
-            out, self._out = self._out, []
             batch: list[Any] = []
-            for element in out:
+            for element in await self._out.take():
                 if element.__class__ is not Signal:
                     batch.append(element)
                     continue
-                await self.hand_on(batch, self.origin, 0)
+                if batch:
+                    await self.hand_on(batch, self.origin, 0)
                 batch = []
                 if element.what is None:
                     return
                 await self._heed(element.what)
-            await self.hand_on(batch, self.origin, 0)
-            if self._drained is not None and not self._drained.done():
-                self._drained.set_result(None)
-            self._drained = None
-            del out, batch, element  # nothing that has left is held while the next one is waited for
-
-    async def hand_on(self, items: list[Any], origin: Any, passed: int) -> None:
-        """Send what there is, if anything."""
-        if items:
-            await super().hand_on(items, None if self._pairs else origin, passed)
+            if batch:
+                await self.hand_on(batch, self.origin, 0)
+            del batch, element  # nothing that has left is held while the next one is waited for
 
     async def _heed(self, what: Marker | BaseException) -> None:
         if isinstance(what, BaseException):
@@ -303,7 +273,7 @@ class ProcessStage(TimedStage):
         mark.missing -= 1
         if not mark.missing:
             self.took()
-            self._give(Signal(mark.what))
+            self._out.put(Signal(mark.what))
 
     def works(self) -> None:
         """Count one more coroutine that is at work."""
@@ -365,24 +335,15 @@ class ProcessStage(TimedStage):
 
     async def restore_parts(self, parts: Mapping[str, Sequence[Any]]) -> None:
         """Begin with what was remembered; keys are dealt out afresh, since there may be more lanes than before."""
-        lanes = self.lanes
         for piece in parts.get(self.planned.keys[0], ()):
             while self.turn.spent():
                 await self.turn.wait(served=True)
             chunk = self.writing.decode(piece)
             if isinstance(chunk, dict):
                 self._worked, self._returned = chunk["worked"], chunk["returned"]
-                for lane in lanes:
+                for lane in self.lanes:
                     lane.watermark = lane.floor = chunk["watermark"]
                 continue
             for key, *rest in chunk:
                 key = known(key)
-                lanes[hash(key) % len(lanes)].timers.take_over(key, *rest)
-
-
-def _shown(key: object) -> str:
-    try:
-        text = repr(key)
-    except Exception:
-        text = f"(a {type(key).__name__} whose repr raises)"
-    return text if len(text) <= 200 else f"{text[:200]}…"
+                self.lanes[hash(key) % len(self.lanes)].timers.take_over(key, *rest)
