@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from streamflow.engine.stage import Stage
+from streamflow.engine.stage import Pending, Stage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.markers import Barrier, Commit
@@ -31,6 +31,15 @@ class Gathering:
         self.missing.discard(stage)
         return not self.missing
 
+    async def whole(self) -> dict[str, Sequence[Any]]:
+        """Return the parts when what writers prepare is on the disk, for which their stages need not wait."""
+        for key, pieces in self.parts.items():
+            if any(isinstance(piece, Pending) for piece in pieces):
+                self.parts[key] = [
+                    await piece.written_down() if isinstance(piece, Pending) else piece for piece in pieces
+                ]
+        return self.parts
+
 
 class Checkpointing:
     """Ask the stages of a run, and answer whoever waits for a checkpoint.
@@ -45,6 +54,7 @@ class Checkpointing:
         self._asked: dict[Barrier | Commit, tuple[Gathering, asyncio.Future[None]]] = {}
         self._ended = asyncio.Lock()
         self._saving = asyncio.Lock()
+        self._refused: Exception | None = None
 
     @property
     def missing(self) -> set[str]:
@@ -64,7 +74,7 @@ class Checkpointing:
         gathering = Gathering(stage.name for stage in stages)
         for stage in stages:
             gathering.acknowledge(stage.name, await stage.answer(Barrier(epoch)), _given(stage))
-        await save(epoch, gathering.parts, gathering.items)
+        await save(epoch, await gathering.whole(), gathering.items)
         for stage in stages:
             if stage.writer is not None:
                 await stage.answer(Commit(epoch))
@@ -73,16 +83,19 @@ class Checkpointing:
     async def _take(self, stages: Sequence[Stage], save: Save | None = None) -> Checkpoint:
         epoch = self._number()
         found = await self._ask(Barrier(epoch), stages)
+        parts = await found.whole()
         if save is not None:
-            await save(epoch, found.parts, found.items)
+            await save(epoch, parts, found.items)
         await self._ask(Commit(epoch), [stage for stage in stages if stage.writer is not None])
-        return Checkpoint(epoch, found.parts)
+        return Checkpoint(epoch, parts)
 
     def _number(self) -> int:
         self.next += 1
         return self.next - 1
 
     async def _ask(self, marker: Barrier | Commit, stages: Sequence[Stage]) -> Gathering:
+        if self._refused is not None:
+            raise self._refused
         gathering = Gathering(stage.name for stage in stages)
         whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if stages:
@@ -105,6 +118,8 @@ class Checkpointing:
         async with self._ended:
             if marker in self._asked and stage.name in self._asked[marker][0].missing:
                 self.acknowledge(stage, marker, await stage.answer(marker))
+                if isinstance(marker, Barrier):
+                    stage.outlet.mark_for_ended(marker)
 
     async def stage_ended(self, stage: Stage) -> None:
         """Ask a stage that has ended well for what it can no longer be asked by a marker."""
@@ -128,7 +143,11 @@ class Checkpointing:
                 whole.set_exception(error)
 
     def give_up(self, error: Exception) -> None:
-        """Answer everybody who still waits with `error`."""
+        """Answer everybody who still waits, and who will ask, with `error`.
+
+        Once a stage has given up what was in its hands, what the others stand at is no longer one moment of the run.
+        """
+        self._refused = error
         for _, whole in self._asked.values():
             if not whole.done():
                 whole.set_exception(error)

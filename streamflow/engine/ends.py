@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
+from streamflow.channels.spilling import SpillChannel
 from streamflow.model.interfaces import Pool, Reader, Writer
 
 _ERRORS = (Exception, asyncio.CancelledError)
@@ -18,6 +19,7 @@ class Ends:
         self.readers: dict[int, Reader[Any]] = {}
         self.writers: dict[int, Writer[Any]] = {}
         self.pools: list[Pool] = []
+        self.edges: list[SpillChannel] = []
         self._note_error = note_error
         self._finished: set[int] = set()
 
@@ -38,6 +40,8 @@ class Ends:
         """
         while self.pools:
             await self._try(self.pools.pop().close())
+        while self.edges:
+            await self._try(self.edges.pop().release(keep=suspend))
         for index, writer in self.writers.items():
             if suspend and index not in self._finished:
                 await self._try(writer.suspend())

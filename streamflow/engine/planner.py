@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from typing import Any
 from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
 from streamflow.engine.diamonds import refuse_diamonds
 from streamflow.engine.fuse import clock_before
-from streamflow.engine.plan import Kind, Plan, PlannedEdge, PlannedStage
+from streamflow.engine.plan import Kind, Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.shares import ROOM_TO_BEGIN
 from streamflow.engine.times import takes_late, why_untimed
 from streamflow.model.errors import FlowError
@@ -23,6 +24,7 @@ from streamflow.operators.edge import Buffer
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.joining.operator import Join
 from streamflow.operators.map import Apply, ConcurrentApply
 from streamflow.operators.placed import PlacedApply
 from streamflow.operators.process import Process
@@ -37,6 +39,7 @@ _KINDS: dict[type[Operator], Kind] = {
     Merge: "merge",
     Zip: "zip",
     Concat: "concat",
+    Join: "join",
     BatchWithin: "batch",
     BatchBySize: "batch",
     Throttle: "throttle",
@@ -50,6 +53,7 @@ _WHY: dict[Kind, str] = {
     "merge": "several inputs come together",
     "zip": "several inputs come together",
     "concat": "several inputs come together",
+    "join": "several inputs come together",
     "batch": "it gathers several items into one",
     "throttle": "it keeps time",
     "debounce": "it keeps time",
@@ -152,6 +156,8 @@ class _Planner:
             if isinstance(what, Process) and not why_untimed(part.inputs[0]):
                 what = what.where_timed()
                 self.timed = True
+            if isinstance(what, Join):
+                what = self._timed_join(part, what)
             kind = _KINDS[type(what)]
             draft = _Draft(kind, _WHY[kind], operator=what, open=False)
             self.exits[part] = self._begin(draft, part.inputs)
@@ -187,6 +193,14 @@ class _Planner:
         draft.fused.append(operator)
         draft.open = not (operator.folds or isinstance(operator, (BatchBySize, Route)))
         return at
+
+    def _timed_join(self, part: Part, join: Join) -> Join:
+        """Have event time travel to a join; FlowError names the side on which there is none."""
+        for side, one in zip(("left", "right"), part.inputs, strict=True):
+            if untimed := why_untimed(one):
+                raise FlowError(f"{join.label}: it goes by event time, and on the {side} {untimed}")
+        self.timed = True
+        return join.parting_late() if part in self.late else join
 
     def _place_elsewhere(self, part: Part, operator: PlacedApply) -> _Exit:
         before = self.exits[part.inputs[0]]
@@ -318,13 +332,13 @@ class _Planner:
         unrepeatable += [one.label for draft in self.stages for one in draft.fused if one.runs_by_clock]
         processors = [draft.operator for draft in self.stages if isinstance(draft.operator, Process)]
         unrepeatable += [one.label for one in processors if not one.by_event_time]  # its timers go by the run's clock
+        exact = any(_wants_positions(stage) for stage in stages if stage.source is None)
         return Plan(
             stages=stages,
-            edges=tuple(self.edges),
+            edges=tuple(_with_key(edge, taken) for edge in self.edges),
             timed=self.timed,
-            tracked=self.tracked
-            or self.timed
-            or any(_wants_positions(stage) for stage in stages if stage.source is None),
+            exact=exact,
+            tracked=self.tracked or self.timed or exact,
             repeatable=not unrepeatable,
             because=tuple(dict.fromkeys(unrepeatable)),
             bounded=all(stage.source.bounded for stage in stages if stage.source is not None),
@@ -376,13 +390,22 @@ def _edge(before: _Exit, consumer: int, port: int, items: int) -> PlannedEdge:
     edge = PlannedEdge(producer=before.stage, consumer=consumer, port=port, output=before.output, items=items)
     if buffer is None:
         return edge
-    return replace(
-        edge,
-        items=buffer.items if buffer.items is not None else items,
-        bytes=buffer.bytes if buffer.bytes is not None else DEFAULT_BYTES,
-        overflow=buffer.overflow,
-        asked=True,
+    edge = replace(
+        edge, items=buffer.items if buffer.items is not None else items, overflow=buffer.overflow, asked=True
     )
+    size = buffer.bytes if buffer.bytes is not None else DEFAULT_BYTES
+    if buffer.overflow != "spill":
+        return replace(edge, bytes=size)
+    path = os.fspath(buffer.path) if buffer.path is not None else None
+    spilling = Spilling(bytes=size, path=path, files=buffer.files, key=buffer.label)
+    return replace(edge, bytes=min(size, DEFAULT_BYTES), spilling=spilling)
+
+
+def _with_key(edge: PlannedEdge, taken: Counter[str]) -> PlannedEdge:
+    """Give an edge that a checkpoint may hold something of a name of its own there."""
+    if edge.spilling is None:
+        return edge
+    return replace(edge, spilling=replace(edge.spilling, key=_key(edge.spilling.key, taken)))
 
 
 def _letters_of(draft: _Draft) -> list[DeadLetters]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Literal
@@ -60,6 +61,8 @@ _log = logging.getLogger("streamflow.run")
 #: Seconds that cancelled stages have to end before they are reported as hung.
 CANCEL_WITHIN = 10.0
 SAMPLE_EVERY = 0.25
+#: Seconds that sources have to be still before a run is suspended; then a barrier is sent that lets them on.
+STILL_WITHIN = 0.25
 
 
 class Run:
@@ -91,9 +94,12 @@ class Run:
         self._ends = Ends(self._note_error)
         self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
         writing = IN_MEMORY if self._durable is None else on_disk()
-        self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self._ends, self, fuse=fuse, writing=writing)
+        beside = self._durable.folder if self._durable is not None else None
+        turn = Turn(loop, max_stall)
+        self._wiring = Wiring(plan, turn, self._clock, self._ends, self, fuse=fuse, writing=writing, beside=beside)
         self._resume = resume if isinstance(resume, Checkpoint) else None
         self._stand: Stand = "running"
+        self._completed = False
         self._stall_after = stall_after
         self._durations = Durations()
         self._sampler = Sampler()
@@ -216,8 +222,13 @@ class Run:
             raise FlowError(f"checkpoint(): the run is {self.state}; there is nothing to take one of")
         return await self._take_checkpoint()
 
+    async def _save(self, epoch: int, parts: Mapping[str, Sequence[Any]], items: int) -> None:
+        assert self._durable is not None
+        await self._durable.save(epoch, {**parts, **await self._wiring.parts_of_edges(epoch)}, items)
+        self._wiring.forget(self._durable.oldest, epoch)
+
     async def _take_checkpoint(self) -> Checkpoint:
-        save = self._durable.save if self._durable is not None else None
+        save = self._save if self._durable is not None else None
         checkpoint = await self._checkpoints.take(self._wiring.stages, save)
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
@@ -288,7 +299,7 @@ class Run:
             if not isinstance(error, Exception):
                 raise  # it is for whoever runs the loop
         finally:
-            suspend = self._durable is not None and self._durable.begun
+            suspend = self._durable is not None and self._durable.begun and not self._completed
             await self._ends.close(keep=self._set_aside() if self._error is not None else (), suspend=suspend)
             if self._durable is not None:
                 await self._durable.close()
@@ -320,11 +331,13 @@ class Run:
             await self._wiring.open_sinks(durable.resumed)
 
     async def _complete(self) -> None:
-        """Make all output visible."""
+        """Make all output visible; of what has been finished, no checkpoint can be taken."""
+        self._checkpoints.give_up(FlowError("checkpoint(): the run ended (finished) before it was whole"))
         if self._durable is None:
             await self._ends.complete()
         elif self._durable.begun and self._stand != "done":
             await self._durable.complete(self._checkpoints, self._wiring.stages, self._ends)
+        self._completed = True
 
     async def _run_stages(self) -> None:
         self._measure(0.0)
@@ -335,6 +348,8 @@ class Run:
         if self._durable is not None:
             repeating = self._durable.repeat(self._take_checkpoint)
             watching.append(asyncio.create_task(repeating, name="streamflow checkpoints"))
+        if self._wiring.tables.change:
+            watching.append(asyncio.create_task(self._wiring.tables.keep_up(), name="streamflow tables"))
         try:
             async with asyncio.TaskGroup() as group:
                 for stage in self._wiring.stages:
@@ -393,6 +408,7 @@ class Run:
         return {stage.planned.index for stage in letters if stage.planned.index != self._failed_at}
 
     def _note_error(self, error: BaseException) -> None:
+        self._checkpoints.give_up(FlowError("checkpoint(): the run ended (failed) before it was whole"))
         if self._error is None:
             self._error = error
         elif error is not self._error:
@@ -420,8 +436,18 @@ class Run:
         sources = self._sources()
         for source in sources:
             source.suspend()
-        for source in sources:
-            await source.still.wait()
+        while not all(source.still.is_set() for source in sources):
+            waiting = [asyncio.create_task(source.still.wait()) for source in sources]
+            try:
+                _, moving = await asyncio.wait(waiting, timeout=STILL_WITHIN)
+            finally:
+                for one in waiting:
+                    one.cancel()
+            if moving:
+                # Where inputs wait for each other, one that is still holds up the source of another. A barrier, for
+                # which every input is read, lets go of that.
+                with suppress(FlowError, OSError):
+                    await self._take_checkpoint()
         if self._task.done() or self._error is not None:
             return
         self._clock.stop()
@@ -441,6 +467,7 @@ class Run:
         self._asked = asked
         again = self.state == "cancelling"
         self.state = "cancelling"
+        self._checkpoints.give_up(FlowError(f"checkpoint(): the run ended ({asked}) before it was whole"))
         if self._opening:
             self._task.cancel()
         for stage in self._wiring.stages:

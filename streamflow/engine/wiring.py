@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
 from streamflow.channels.memory import Channel
+from streamflow.channels.spill_disk import SpillDisk
+from streamflow.channels.spilling import SpillChannel
+from streamflow.engine.ahead import may_wait
 from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
 from streamflow.engine.outlet import Outlet, RoutingOutlet
-from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.run_clock import RunClock
 from streamflow.engine.stage import IN_MEMORY, Listener, Stage, Writing
 from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
 from streamflow.engine.stages.fused import FusedStage
+from streamflow.engine.stages.join import JoinStage
 from streamflow.engine.stages.placed import PlacedStage
 from streamflow.engine.stages.process import ProcessStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
 from streamflow.engine.stepper import Stepper
+from streamflow.engine.tables import Tables
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.arguments import duration_of
@@ -33,6 +41,7 @@ from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
 from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
+from streamflow.model.positions import Stamp, Where, resolved
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.event_time import EventTime
@@ -59,6 +68,7 @@ class Wiring:
         *,
         fuse: bool,
         writing: Writing = IN_MEMORY,
+        beside: str | None = None,
     ) -> None:
         self.plan = plan
         self.turn = turn
@@ -67,9 +77,12 @@ class Wiring:
         self.listener = listener
         self.fuse = fuse
         self.writing = writing
+        #: How folders beside the checkpoints begin, for what edges keep that spill.
+        self.beside = beside
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
+        self.tables = Tables((), clock, listener.source_tells)
 
     async def open(self, resume: Checkpoint | None = None) -> None:
         """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
@@ -84,9 +97,41 @@ class Wiring:
             watched = stage.writer is not None and stage.writer.watched
             stage.eager_flush = watched or not self.plan.bounded_at(stage.planned.index)
         self._connect()
+        for channel in self.channels:
+            if isinstance(channel, SpillChannel):
+                self.ends.edges.append(channel)
+                await channel.open()
+        await self._restore_edges(resume)
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
+        self.tables = Tables(self.stages, self.clock, self.listener.source_tells)
+        await self.tables.read()
+
+    # -- what edges keep that spill --------------------------------------------------------------------------------
+
+    def _durable_edges(self) -> Iterator[tuple[str, SpillChannel]]:
+        for edge, channel in zip(self.plan.edges, self.channels, strict=True):
+            if edge.spilling is not None and self.beside is not None:
+                assert isinstance(channel, SpillChannel)
+                yield edge.spilling.key, channel
+
+    async def _restore_edges(self, resume: Checkpoint | None) -> None:
+        for key, channel in self._durable_edges():
+            kept = [self.writing.decode(piece) for piece in (resume.parts.get(key, ()) if resume is not None else ())]
+            await channel.restore(kept[0] if kept else None, resume.epoch if resume is not None else 0)
+
+    async def parts_of_edges(self, epoch: int) -> dict[str, list[Any]]:
+        """Return what barrier `epoch` has overtaken in edges that spill, by their keys; it is on the disk by then."""
+        found = {key: await channel.snapshot(epoch) for key, channel in self._durable_edges()}
+        return {key: [self.writing.encode(kept)] for key, kept in found.items() if kept is not None}
+
+    def forget(self, before: int, saved: int) -> None:
+        """Let edges remove what only checkpoints before epoch `before` could need; `saved` is the last."""
+        for _, channel in self._durable_edges():
+            channel.forget(before, saved)
+
+    # -- ends ------------------------------------------------------------------------------------------------------
 
     async def open_sinks(self, resume: Checkpoint | None) -> None:
         """Open every sink, and have those that were prepared go on from there."""
@@ -137,6 +182,8 @@ class Wiring:
             return ConcatStage(*common)
         if planned.kind == "zip":
             return ZipStage(*common, pairs=pairs)
+        if planned.kind == "join":
+            return JoinStage(*common, waits=may_wait(self.plan, planned.index))
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
         if planned.kind == "process":
@@ -207,19 +254,38 @@ class Wiring:
         if edge.output is not None and not edge.letters:
             name += f" [{edge.output}]"
         taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
-        channel = Channel(
-            f"{name} #{taken + 1}" if taken else name,
-            items=edge.items,
-            bytes=edge.bytes,
-            overflow=edge.overflow,
-            between=between,
-        )
+        name = f"{name} #{taken + 1}" if taken else name
+        if edge.spilling is not None:
+            channel = self._spilling(name, edge, edge.spilling, between)
+        else:
+            channel = Channel(name, items=edge.items, bytes=edge.bytes, overflow=edge.overflow, between=between)
         self.channels.append(channel)
         return channel
 
+    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> Channel:
+        from streamflow.state.encoding import decode, encode  # late: most runs write none
+
+        if self.beside is None:
+            parent = spilling.path if spilling.path is not None else tempfile.gettempdir()
+            folder = os.path.join(parent, f"streamflow-spill-{secrets.token_hex(8)}")
+        else:  # where a later run finds it
+            mark = blake2b(f"{self.beside}\0{spilling.key}".encode(), digest_size=8).hexdigest()
+            given = spilling.path
+            folder = f"{self.beside}-{mark}" if given is None else os.path.join(given, f"streamflow-spill-{mark}")
+        return SpillChannel(
+            name,
+            SpillDisk(name, spilling.files, folder, spilling.bytes, durable=self.beside is not None),
+            encode=_encode_located if self.plan.tracked and not edge.letters else encode,
+            decode=decode,
+            items=edge.items,
+            bytes=edge.bytes,
+            between=between,
+            on_event=self.listener.source_tells,
+        )
+
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
-        last = planned.fused[-1] if planned.fused else None
-        if last is None or not (isinstance(last, Route) or last.parts_late):
+        last = planned.fused[-1] if planned.fused else planned.operator
+        if not isinstance(last, Route) and not getattr(last, "parts_late", False):
             return Outlet([channel for _, channel in data])
         outputs: dict[Any, list[Channel]] = {}
         for edge, channel in data:
@@ -254,6 +320,18 @@ def on_disk() -> Writing:
     from streamflow.state.encoding import decode, encode  # late: most runs keep none
 
     return Writing(encode, decode)
+
+
+def _encode_located(pairs: list[tuple[Any, Where]]) -> bytes:
+    """Encode items with their positions, which are worked out now: what they would be worked out from is in memory."""
+    from streamflow.state.encoding import encode  # late, as above
+
+    return encode([(item, _settled(where)) for item, where in pairs])
+
+
+def _settled(where: Where) -> Where:
+    """Return a position worked out, with the time that travels with it."""
+    return where._replace(position=resolved(where)) if isinstance(where, Stamp) else resolved(where)
 
 
 def durable_for(
@@ -325,6 +403,7 @@ def make_stepper(
         gives="pair" if pairs else "item",
         raw=planned.source is not None and planned.source.decode is not None,
         stamps=plan.timed and pairs,
+        exact=plan.exact,
         run_time=run_time,
         fuse=fuse,
     )

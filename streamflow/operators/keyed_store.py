@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 
 class KeyedStore:
-    """Hold one value a key, in the order in which the keys came; a value that was changed is put again."""
+    """Hold one value a key, in the order in which the keys came; a value that was changed is put again.
+
+    With `aging`, which costs a little, a key may be put last again and again, and the first is found at once.
+    """
 
     __slots__ = ("_values", "get", "put")
 
-    def __init__(self) -> None:
-        self._values: dict[Any, Any] = {}
+    def __init__(self, *, aging: bool = False) -> None:
+        # In a plain dict what was deleted at the front is stepped over each time.
+        self._values: dict[Any, Any] = OrderedDict() if aging else {}
         #: The value of a key, or a default: `get(key, default=None)`.
         self.get: Callable[..., Any] = self._values.get
         #: Set the value of a key: `put(key, value)`.

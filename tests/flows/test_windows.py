@@ -20,6 +20,9 @@ EVENTS = st.lists(
     st.tuples(st.integers(0, 400).map(lambda n: n / 4), st.sampled_from(["a", "b", None, 3])), max_size=60
 )
 
+#: The same, so close together that gaps of exactly a session's length are there.
+NEAR = st.lists(st.tuples(st.integers(0, 60).map(lambda n: n / 2), st.sampled_from(["a", "b"])), max_size=40)
+
 
 def at(event: Any) -> float:
     time: float = event[0]
@@ -35,6 +38,24 @@ async def after_a_while(event: Any) -> Any:
     return event
 
 
+def put(seen: list[Any], event: Any) -> list[Any]:
+    seen.append(event[2])
+    return seen
+
+
+def put_all(one: list[Any], other: list[Any]) -> list[Any]:
+    return one + other
+
+
+async def alone(event: Any) -> Any:
+    await asyncio.sleep(0.001)
+    yield event
+
+
+def unchanged(event: Any) -> Any:
+    return event
+
+
 #: What may stand between the event time and the windows: nothing, or an edge, over which time must travel.
 BETWEEN: dict[str, Callable[[sf.Flow[Any]], sf.Flow[Any]]] = {
     "one stage": lambda flow: flow,
@@ -42,8 +63,11 @@ BETWEEN: dict[str, Callable[[sf.Flow[Any]], sf.Flow[Any]]] = {
     "buffer": lambda flow: flow.buffer(2),
     "concurrent": lambda flow: flow.map(after_a_while, concurrency=3),
     "expand": lambda flow: flow.flat_map(lambda event: [event]).buffer().scan(lambda _, event: event, None),
+    "async expand": lambda flow: flow.flat_map(alone).timeout(60),
     "positions": lambda flow: flow.map(lambda event, where: event, with_position=True),
     "two edges": lambda flow: flow.buffer(3).tap(lambda event: None).buffer(1).throttle(7, per=0.1),
+    "threads": lambda flow: flow.map(unchanged, on=sf.threads(2)),
+    "spill": lambda flow: flow.buffer(2, bytes="9MB", overflow="spill").throttle(5, per=0.01),
     "parted": lambda flow: flow.branch(lambda event: True)[0].buffer(2),
 }
 
@@ -165,7 +189,7 @@ def test_early_and_updated_results(
 @pytest.mark.parametrize("between", ["one stage", "buffer", "concurrent"])
 @settings(max_examples=60)
 @given(
-    EVENTS,
+    NEAR,
     st.sampled_from([0.0, 7.0, 40.0]),
     st.integers(1, 9),
     st.booleans(),
@@ -209,6 +233,102 @@ def test_global_windows(
         flow = flow.event_time(at, max_lateness=lateness)
     windowed = BETWEEN[between](flow).key_by(whose).window(sf.global_window(count, every, keep))
     assert told(ran(windowed.collect(), fuse=fuse)) == global_model(events, lateness, count, every, keep)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.integers(0, 60), max_size=25).map(sorted), min_size=1, max_size=3),
+    st.lists(st.floats(0, 0.01), min_size=3, max_size=3),
+    st.integers(1, 9),
+)
+def test_inputs_that_are_merged_wait_for_each_other(inputs: list[list[int]], delays: list[float], batch: int) -> None:
+    flows = [
+        sf.flow(FaultySource(items=times, batch=batch, delay=delay)).event_time(lambda t: t)
+        for times, delay in zip(inputs, delays, strict=False)
+    ]
+    windows = sf.merge(*flows).key_by(lambda t: t % 2).window(sf.tumbling(7)).collect()
+    counts: dict[tuple[float, int], list[int]] = {}
+    for time in sorted(time for times in inputs for time in times):
+        counts.setdefault((time // 7 * 7, time % 2), []).append(time)
+    found = ran(windows)
+    # Each input is in order, so that none of its items is late, however far another one is ahead.
+    assert {(one.start, one.key): sorted(one.value) for one in found} == counts
+    assert [one.end for one in found] == sorted(one.end for one in found)
+
+
+@settings(max_examples=40)
+@given(EVENTS, EVENTS, st.booleans())
+def test_inputs_one_after_the_other_are_as_if_time_were_set_behind_them(one: Any, other: Any, fuse: bool) -> None:
+    def windows(flow: sf.Flow[Any]) -> list[Any]:
+        return ran(flow.key_by(whose).window(sf.tumbling(10)).collect(), fuse=fuse)
+
+    timed = [source(events, 4).event_time(at, max_lateness=5) for events in (one, other)]
+    behind = sf.concat(source(one, 4), source(other, 4)).event_time(at, max_lateness=5)
+    # Each has a watermark of its own, which begins anew with the second: the first one's stands.
+    assert windows(sf.concat(*timed)) == windows(behind)
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_windows_end_with_a_flow_that_is_cut_short(fuse: bool) -> None:
+    flow = sf.flow(range(10**9)).event_time(lambda t: t).take(25).key_by(lambda t: t % 2)
+    assert [one.value for one in ran(flow.window(sf.tumbling(20)).aggregate(n=sf.agg.count()), fuse=fuse)] == [
+        {"n": 10},
+        {"n": 10},
+        {"n": 3},
+        {"n": 2},
+    ]
+    endless = sf.flow(range(10**9)).event_time(lambda t: t).key_by(lambda t: t % 2)
+    assert [one.start for one in ran(endless.window(sf.tumbling(20)).collect().take(3), fuse=fuse)] == [0, 0, 20]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "session", "global", "none"])
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1, 5, 9, "x", "y"])), max_size=12),
+    st.booleans(),
+    st.booleans(),
+)
+def test_an_item_that_one_aggregation_refuses_is_in_none_of_them(
+    kind: str, items: list[tuple[int, Any]], summing: bool, fuse: bool
+) -> None:
+    events = [(time, "a", amount, n) for n, (time, amount) in enumerate(items)]
+    keyed = sf.flow(events).event_time(at, max_lateness=100).key_by(whose, on_error="skip")
+    aggregations = {
+        "all": sf.agg.collect(),
+        "n": sf.agg.count(),
+        "latest": sf.agg.max(at),
+        "most": sf.agg.max(lambda event: event[2]),
+    }
+    if summing:
+        aggregations["total"] = sf.agg.sum(lambda event: event[2])
+    else:
+        # These have slots that are changed in place.
+        aggregations |= {
+            "mean": sf.agg.mean(at),
+            "distinct": sf.agg.distinct(lambda event: event[2] if event[3] % 3 else [event[2]]),
+            "top": sf.agg.top_k(2, lambda event: event[2]),
+            "custom": sf.agg.custom(list, put, put_all),
+            "median": sf.agg.quantile(0.5, at),
+        }
+    specs: dict[str, Any] = {"session": sf.session(5), "global": sf.global_window()}
+    spec = KINDS[kind][0] if kind in KINDS else specs.get(kind)
+    flow = keyed.aggregate(**aggregations) if spec is None else keyed.window(spec).aggregate(**aggregations)
+    found = [one.value for one in ran(flow, fuse=fuse)]
+    for value in found:
+        kept = value["all"]
+        assert value["n"] == len(kept)
+        assert value == {name: one.over(kept) for name, one in aggregations.items()}
+    for event in events:
+        times = sum(event in value["all"] for value in found)
+        assert times in (0, len(KINDS[kind][1](event[0])) if kind in KINDS else 1)
+
+
+def test_results_have_a_form_in_json(tmp_path: Any) -> None:
+    flow = sf.flow([(0.0, "a"), (1.0, "a")]).event_time(at).key_by(whose)
+    flow.window(sf.tumbling(10)).aggregate(n=sf.agg.count()).to(tmp_path / "windows.jsonl").run_sync()
+    assert (tmp_path / "windows.jsonl").read_text() == '{"key":"a","start":0.0,"end":10.0,"value":{"n":2}}\n'
+    flow.aggregate(n=sf.agg.count()).to(tmp_path / "keys.jsonl").run_sync()
+    assert (tmp_path / "keys.jsonl").read_text() == '{"key":"a","value":{"n":2}}\n'
 
 
 def test_the_plain_for_loop_gives_the_same() -> None:
