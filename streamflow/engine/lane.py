@@ -12,18 +12,19 @@ from streamflow.engine.turn import Turn
 from streamflow.model.batches import Origin
 from streamflow.model.errors import FlowError
 from streamflow.model.markers import Barrier, EndOfStream, Marker, Watermark
-from streamflow.model.positions import Bare, Known, Stamp, Where, plain, resolved
+from streamflow.model.positions import Known, Stamp, Where, plain, resolved
 from streamflow.model.processing import KeyedItem, Timer
 from streamflow.operators.key_state import KeyState
 from streamflow.operators.timers import KeyedTimers
 
 
 class Dealt(NamedTuple):
-    """Be an item that waits; `where` it came from, and its ordinal."""
+    """Be an item that waits; `where` it came from, as far as that travels with it, its batch's origin, its ordinal."""
 
     key: Any
     item: Any
-    where: Where | Origin
+    where: Where
+    origin: Origin | None
     ordinal: int
 
 
@@ -100,7 +101,8 @@ class Lane:
         self.floor = -math.inf
         #: Time and place of the latest event.
         self.time: float | None = None
-        self.where: Where | Origin = None
+        self.where: Where = None
+        self.origin: Origin | None = None
         #: The latest event, until it is let go.
         self.event: KeyedItem | Timer | None = None
         self.ordinal = 0
@@ -162,7 +164,7 @@ class Lane:
         """Hold on to the latest event no longer: somebody may wait for the end of what was dropped."""
         if isinstance(self.event, KeyedItem):
             self._owner.let_go()
-        self.event = self.where = None
+        self.event = self.where = self.origin = None
 
     # -- what comes next ------------------------------------------------------------------------------------------
 
@@ -172,7 +174,7 @@ class Lane:
             timer = self.timers.due(self._now()) if self.timers.earliest < math.inf else None
             if timer is not None:
                 self.floor = max(self.floor, timer.time)
-                return self._give(timer, None, self.ordinal)
+                return self._give(timer)
             if not self.queue:
                 return None
             head = self.queue[0]
@@ -182,7 +184,8 @@ class Lane:
             if isinstance(head, Dealt):
                 time = float(head.where.time) if isinstance(head.where, Stamp) and self._by_event_time else None
                 self._owner.took()
-                return self._give(KeyedItem(head.key, head.item, time), head.where, head.ordinal)
+                self.where, self.origin, self.ordinal = head.where, head.origin, head.ordinal
+                return self._give(KeyedItem(head.key, head.item, time))
             self._pass(head)
         return None
 
@@ -204,8 +207,8 @@ class Lane:
             self.floor = self.watermark
         return False
 
-    def _give(self, event: KeyedItem | Timer, where: Where | Origin, ordinal: int) -> KeyedItem | Timer:
-        self.event, self.where, self.ordinal, self.time = event, where, ordinal, event.time
+    def _give(self, event: KeyedItem | Timer) -> KeyedItem | Timer:
+        self.event, self.time = event, event.time
         self.state.turn_to(event.key)
         return event
 
@@ -268,14 +271,9 @@ class Lane:
 
     # -- telling --------------------------------------------------------------------------------------------------
 
-    @property
-    def place(self) -> Bare:
-        """Return where the latest event came from, if that is known of each item."""
-        return None if isinstance(self.where, Origin) else plain(self.where)
-
     def position(self) -> Known:
-        """Return where the latest event came from."""
-        return self.where.span() if isinstance(self.where, Origin) else resolved(self.where)
+        """Return where the latest event came from, as exactly as that is known."""
+        return resolved(self.where) or (None if self.origin is None else self.origin.span())
 
     def event_in_words(self) -> str:
         """Return what the latest event is."""
@@ -294,4 +292,4 @@ class Lane:
                 f"{self._label}: what is sent bears the time of the latest event, and there was none yet; "
                 f"send inside `async for event in inbox`"
             )
-        return Stamp(self.time, floor, self.place)
+        return Stamp(self.time, floor, plain(self.where))

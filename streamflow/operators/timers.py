@@ -16,6 +16,8 @@ from streamflow.operators.keyed_store import KeyedStore
 NO_VALUE: Final = object()
 #: Places in the queue of timers that may be void before it is made anew, besides as many as there are valid ones.
 VOID = 1000
+#: Keys in one piece of a snapshot: it is encoded within a turn.
+KEYS_A_CHUNK = 1000
 
 
 class Entry(NamedTuple):
@@ -136,7 +138,7 @@ class KeyedTimers(State):
 
     def chunks(self) -> Iterator[Any]:
         """Yield keys, the first that came first, with their timers and, where there is one, a value."""
-        for some in pieces(self.store.items()):
+        for some in pieces(self.store.items(), KEYS_A_CHUNK):
             yield tuple(
                 (key, entry.times) if entry.value is NO_VALUE else (key, entry.times, copied(entry.value))
                 for key, entry in some

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import streamflow as sf
 from streamflow.model.checkpoint import Checkpoint
-from streamflow.operators import firing
+from streamflow.operators import timers
 from streamflow.testing import FaultySource, run
 from tests.flows.test_checkpoints import noting
 from tests.flows.test_durable import Disk, Kept, Store, stopping_at
@@ -256,7 +256,7 @@ def test_it_is_not_done_again_when_it_has_returned() -> None:
 
 
 def test_what_is_kept_is_plain_data_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firing, "CELLS_A_CHUNK", 2)
+    monkeypatch.setattr(timers, "KEYS_A_CHUNK", 2)
 
     async def main() -> None:
         async with timed().key_by(whose).process(deeds, name="p").to(None).start() as handle:

@@ -23,7 +23,7 @@ from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.markers import Barrier, EndOfStream, Marker
 from streamflow.model.notes import add_note
-from streamflow.model.positions import Answerable
+from streamflow.model.positions import Answerable, plain
 from streamflow.model.processing import KeyedItem
 from streamflow.operators.firing import known
 from streamflow.operators.process import Process
@@ -119,20 +119,20 @@ class ProcessStage(TimedStage):
         for index, element in enumerate(batch.items, self.ledger.received - len(batch.items)):
             while turn.spent():
                 await turn.wait(served=True)
-            item, where = element if self._pairs else (element, batch.origin)
+            item, where = element if self._pairs else (element, None)
             try:
                 key = known(key_of(item))
                 lane = lanes[hash(key) % len(lanes)]
             except (Exception, asyncio.CancelledError) as error:  # nothing is awaited here: it is the user's
-                await self._key_failed(error, item, index, where)
+                await self._key_failed(error, item, index, plain(where) or batch.origin)
                 continue
             self._dealt += 1
-            lane.queue.append(Dealt(key, item, where, index))
+            lane.queue.append(Dealt(key, item, where, batch.origin, index))
             lane.wake()
 
     async def _key_failed(self, error: BaseException, item: Any, index: int, where: Any) -> None:
         try:
-            self.failures.take(error, self.operator, item, index, where if self._pairs else where and where.span())
+            self.failures.take(error, self.operator, item, index, where.span() if isinstance(where, Origin) else where)
         except Exception as final:
             self._mark(final)  # what came before it leaves first
             await asyncio.Event().wait()
@@ -168,15 +168,16 @@ class ProcessStage(TimedStage):
     def _failed(self, error: BaseException, lane: Lane) -> None:
         """Have the run fail, once what was sent before has left."""
         failure = as_failure(error, self.operator.label)
-        if isinstance(lane.place, Answerable):
-            lane.place.reject(without_our_frames(failure))
+        position = plain(lane.where)
+        if isinstance(position, Answerable):
+            position.reject(without_our_frames(failure))
         at_item = isinstance(lane.event, KeyedItem)
         self.ledger.failed += at_item
         index = lane.ordinal if at_item else None
         explain_failure(failure, self.name, self.operator.label, index, lane.position())
         if lane.event is not None:
             add_note(failure, f"the latest event was {lane.event_in_words()}")
-        lane.event = lane.where = None
+        lane.event = lane.where = lane.origin = None
         if self._closing:
             raise failure
         self._out.put(Signal(failure))
@@ -198,9 +199,8 @@ class ProcessStage(TimedStage):
             floor = lane.floor if len(self.lanes) == 1 else min(one.floor for one in self.lanes)
             item = (item, lane.stamp(floor))
         elif self._pairs:
-            item = (item, lane.place)
-        else:
-            self.origin = lane.where if isinstance(lane.where, Origin) else self.origin
+            item = (item, plain(lane.where))
+        self.origin = lane.origin or self.origin
         self._out.put(item)
         return self._out.full
 
