@@ -150,10 +150,10 @@ class Lane:
 
     async def send(self, item: Any) -> None:
         """Hand an item on, waiting if what comes behind is slow."""
-        if self.broken:
-            raise asyncio.CancelledError
         if self.gone:
             raise FlowError(f"{self._label}: the function has returned, and something that it left behind still sends")
+        if self.broken:
+            raise asyncio.CancelledError
         turn = self._owner.turn
         while self.fenced or turn.spent():  # what a task of the user's own sends belongs behind the barrier
             await turn.wait(served=True)

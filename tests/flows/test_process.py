@@ -399,6 +399,45 @@ def test_it_may_give_up_waiting_and_no_event_is_lost() -> None:
     run(main)
 
 
+def test_who_asks_is_answered_by_what_is_sent_for_it_and_learns_at_once_if_nothing_is() -> None:
+    async def main() -> None:
+        async def odd(inbox: Any, out: Any, state: sf.KeyState) -> None:
+            async for event in inbox:
+                if event.value % 2:
+                    await out(event.value * 10)
+
+        box: Any = sf.inbox(10)
+        async with sf.flow(box).key_by(str).process(odd).to(box.answers).start() as handle:
+            assert await box.ask(1) == 10
+            with pytest.raises(sf.NoResult):
+                await asyncio.wait_for(box.ask(2), 5)
+            assert await box.ask(3) == 30
+            await handle.drain()
+
+    run(main)
+
+
+def test_tasks_of_its_own_may_send_as_long_as_it_lives() -> None:
+    async def main() -> None:
+        left: list[asyncio.Task[None]] = []
+
+        async def fanning(inbox: Any, out: Any, state: sf.KeyState) -> None:
+            async def say(n: int) -> None:
+                await asyncio.sleep(n)
+                await out(n)
+
+            async with asyncio.TaskGroup() as group:
+                async for event in inbox:
+                    group.create_task(say(event.value))
+            left.append(asyncio.create_task(say(9)))
+
+        assert await sf.flow([3, 1, 2]).key_by(str).process(fanning).collect() == [1, 2, 3]
+        await asyncio.wait(left)
+        assert isinstance(left[0].exception(), sf.FlowError)  # it is not lost silently
+
+    run(main)
+
+
 # -- failures ------------------------------------------------------------------------------------------------------
 
 
