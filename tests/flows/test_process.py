@@ -124,7 +124,7 @@ def expected(items: list[Any]) -> list[Any]:
     return Model().all(items)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(ITEMS, st.integers(1, 5), st.booleans())
 def test_items_timers_and_states_are_those_of_the_model(items: list[Any], batch: int, edge: bool) -> None:
     async def main() -> None:

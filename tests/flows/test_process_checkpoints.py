@@ -101,7 +101,7 @@ def same(shape: str, found: list[Any], whole: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.lists(st.floats(0, 0.02), min_size=1, max_size=2))
 def test_a_run_resumed_from_a_checkpoint_writes_what_an_unbroken_one_would(shape: str, waits: list[float]) -> None:
     async def main() -> None:
@@ -138,7 +138,7 @@ async def broken(make: Any, waits: list[float]) -> list[Any]:
     return kept + rest
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(ITEMS, st.integers(1, 4), st.lists(st.floats(0, 0.012), min_size=1, max_size=3))
 def test_whatever_the_items_are_and_wherever_it_is_broken(items: list[Any], batch: int, waits: list[float]) -> None:
     async def main() -> None:
@@ -149,7 +149,7 @@ def test_whatever_the_items_are_and_wherever_it_is_broken(items: list[Any], batc
 
 
 @pytest.mark.parametrize("shape", ["deeds", "windows", "early", "several", "untimed"])
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=2), st.sampled_from(["fail", "cancel", "drain"]))
 def test_whatever_ends_a_run_the_next_goes_on_from_the_disk(shape: str, ends: list[int], how: str) -> None:
     async def main() -> None:
