@@ -28,6 +28,7 @@ from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage,
 from streamflow.engine.stages.fused import FusedStage
 from streamflow.engine.stages.join import JoinStage
 from streamflow.engine.stages.placed import PlacedStage
+from streamflow.engine.stages.process import ProcessStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
@@ -193,6 +194,8 @@ class Wiring:
             return JoinStage(*common, waits=may_wait(self.plan, planned.index))
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
+        if planned.kind == "process":
+            return ProcessStage(*timed, pairs=pairs, stamped=self.plan.timed)
         if planned.kind == "sink":
             return SinkStage(*common, self.ends.writers[planned.index], pairs=pairs)
         return _TIMED[planned.kind](*timed)
