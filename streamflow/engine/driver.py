@@ -31,6 +31,8 @@ def can_drive(plan: Plan) -> bool:
 
 
 def _synchronous(stage: PlannedStage) -> bool:
+    if any(operator.runs_by_clock for operator in stage.fused):
+        return False
     if any(isinstance(operator.errors.on_error, DeadLetters) for operator in stage.operators()):
         return False
     if stage.kind == "expand":

@@ -13,6 +13,7 @@ import linecache
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Any, Literal
 
@@ -58,6 +59,7 @@ class Program:
         raw: bool = False,
         stamps: bool = False,
         fuse: bool = True,
+        run_time: Callable[[], float] = monotonic,
     ) -> None:
         self.operators = tuple(operators)
         self.states: tuple[State | None, ...] = tuple(operator.start() for operator in operators)
@@ -66,7 +68,7 @@ class Program:
         self.unproven = [i for i, call in enumerate(self.calls) if _is_unproven(call)]
         #: The clock that goes by the stamps of what comes in, for operators that no clock here precedes.
         self.clock = Clock()
-        self.set_clocks()
+        self._set_clocks(run_time)
         last = self.states[-1] if self.states else None
         #: The state that gives results when they are due, if items end in one.
         self.firing = last if isinstance(last, Firing) else None
@@ -87,9 +89,11 @@ class Program:
             self.run = self._compile()
         self._code = getattr(self.run, "__code__", None)
 
-    def set_clocks(self) -> None:
+    def _set_clocks(self, run_time: Callable[[], float]) -> None:
         """Tell each operator that needs the time which clock it goes by."""
         for i, state in enumerate(self.states):
+            if self.operators[i].runs_by_clock:
+                state.run_time = run_time  # type: ignore[union-attr]  # that is what it says
             if isinstance(state, Timed):
                 at = clock_before(self.operators, i)
                 clock = self.clock if at is None else self.states[at]

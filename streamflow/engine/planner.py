@@ -169,8 +169,11 @@ class _Planner:
             draft = self.stages[at.stage]
         else:
             at = self.exits[part.inputs[0]]
+        untimed = why_untimed(part.inputs[0]) if operator.timed or operator.may_be_timed else ""
+        if operator.may_be_timed and not untimed:
+            operator = operator.where_timed()
         if operator.timed:
-            if untimed := why_untimed(part.inputs[0]):
+            if untimed:
                 raise FlowError(f"{operator.label}: it goes by event time, and {untimed}")
             self.timed = self.timed or clock_before(draft.fused, len(draft.fused)) is None
         if part in self.late:
@@ -306,6 +309,7 @@ class _Planner:
         unrepeatable = [
             part.what.label for part in parts if isinstance(part.what, Operator) and not part.what.repeatable
         ]
+        unrepeatable += [one.label for draft in self.stages for one in draft.fused if one.runs_by_clock]
         return Plan(
             stages=stages,
             edges=tuple(self.edges),

@@ -5,6 +5,7 @@ Both drivers pump the same stepper: the stage loop between two awaits, and the p
 
 from __future__ import annotations
 
+import math
 import operator as operators_of_python
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +101,11 @@ class Stepper:
         while True:
             size = self._slice()
             began = perf_counter()
-            self._run(size)
+            try:
+                self._run(size)
+            except Exception:
+                self._give_due(math.inf)  # it was due before the item that failed
+                raise
             now = perf_counter()
             self._note_cost((now - began) / size)
             if self.program.finished:
@@ -108,7 +113,7 @@ class Stepper:
                 return
             if self._done >= self._total:
                 self._end_of_batch()
-                self._fire()
+                self.fire()
                 return
             if self.firing is not None and self.firing.waiting:
                 return  # what is due leaves first
@@ -118,14 +123,15 @@ class Stepper:
     def _give_due(self, deadline: float) -> None:
         """Hand on results that are due, until `deadline`, a full `out`, or the last of them."""
         firing, shaped = self.firing, self.program.shaped
-        assert firing is not None
-        while firing.waiting and len(self.out) < MAX_OUT:
+        if firing is None:
+            return
+        while firing.waiting and (len(self.out) < MAX_OUT or deadline == math.inf):
             self.out += [shaped(moment, result) for moment, result in firing.give(DUE_AT_ONCE)]
             if perf_counter() >= deadline:
                 break
         self.hungry = self._done >= self._total and not firing.waiting
 
-    def _fire(self) -> None:
+    def fire(self) -> None:
         """Have what is due by now wait to be handed on: who is fed next may be long in coming."""
         firing = self.firing
         if firing is not None:
@@ -139,7 +145,7 @@ class Stepper:
         clock = self.program.clock
         if watermark > clock.highest:
             clock.highest = watermark
-            self._fire()
+            self.fire()
 
     def _run(self, size: int) -> None:
         """Run one slice, up to the first item that fails."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from streamflow.channels.memory import Channel
@@ -33,6 +34,7 @@ from streamflow.model.events import Event
 from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
+from streamflow.operators.event_time import EventTime
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.map import Apply
@@ -151,13 +153,20 @@ class Wiring:
         stage = kind(planned, self.turn, self.listener, writer)
         stage.stepper = self.stepper(planned, writer, stage.ledger)
         stage.tells_time = self.plan.timed
+        setting = [operator for operator in planned.fused if operator.sets_time]
+        if setting:
+            idle_after = setting[-1].idle_after if isinstance(setting[-1], EventTime) and self.plan.timed else None
+            if idle_after is not None or setting[-1].runs_by_clock:
+                stage.alarm.run_time, stage.alarm.idle_after = self.clock.now, idle_after
         if isinstance(stage, SourceStage):
             stage.prepare_to_read(self.ends.readers[planned.index])
         return stage
 
     def stepper(self, planned: PlannedStage, writer: InlineWriter[Any] | None, ledger: Ledger) -> Stepper:
         """Return the synchronous heart of a fused stage, with the sink's `put` as its last operator if it has one."""
-        return make_stepper(planned, writer.put if writer is not None else None, ledger, self.plan, self.fuse)
+        return make_stepper(
+            planned, writer.put if writer is not None else None, ledger, self.plan, self.fuse, self.clock.now
+        )
 
     def _expanding(self, planned: PlannedStage, pairs: bool) -> Stage:
         assert isinstance(planned.operator, FlatMap)
@@ -286,7 +295,12 @@ def awaits(operator: FlatMap) -> bool:
 
 
 def make_stepper(
-    planned: PlannedStage, put: Callable[[Any], object] | None, ledger: Ledger, plan: Plan, fuse: bool
+    planned: PlannedStage,
+    put: Callable[[Any], object] | None,
+    ledger: Ledger,
+    plan: Plan,
+    fuse: bool,
+    run_time: Callable[[], float] = monotonic,
 ) -> Stepper:
     """Build the stepper of a fused stage."""
     operators: tuple[ElementOperator, ...] = planned.fused
@@ -304,6 +318,7 @@ def make_stepper(
         gives="pair" if pairs else "item",
         raw=planned.source is not None and planned.source.decode is not None,
         stamps=plan.timed and pairs,
+        run_time=run_time,
         fuse=fuse,
     )
     stepper = Stepper(planned.name, program, ledger, exact=planned.source is not None)

@@ -14,7 +14,7 @@ from streamflow.model.errors import FlowError
 from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
-from streamflow.model.windows import WindowResult
+from streamflow.model.windows import Keyed, WindowResult
 from streamflow.operators.aggregation import Aggregation
 from streamflow.operators.batch import BatchBySize, BatchWithin
 from streamflow.operators.callables import name_of, require_callable, require_plain
@@ -24,7 +24,9 @@ from streamflow.operators.element import LATE, RESULTS
 from streamflow.operators.event_time import EventTime
 from streamflow.operators.fan import Output, Route
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.keyed import KeyedFold, KeyedScan, MapWithState
 from streamflow.operators.map import Concurrency, apply_operator
+from streamflow.operators.processing_time import ProcessingTime
 from streamflow.operators.recipe import Recipe, aggregated, collected, reduced
 from streamflow.operators.scan import Scan
 from streamflow.operators.skip import DropWhile, Skip
@@ -445,6 +447,13 @@ class Flow(Generic[T]):
         )
         return self._then(operator)
 
+    def processing_time(self, *, name: str | None = None) -> Flow[T]:
+        """Take for an item's time when it passes here: the time of the wall, which stands still while a run is paused.
+
+        Windows over it close also when nothing comes.
+        """
+        return self._then(ProcessingTime(name))
+
     # -- keys -----------------------------------------------------------------------------------------------------
 
     def key_by(
@@ -642,6 +651,50 @@ class KeyedFlow(Generic[K, T]):
         return WindowedFlow(
             self._part, window_operator(self._key, window, every, late, keep, name or self._name, self._errors)
         )
+
+    def scan(self, function: Callable[[U, T], U], initial: U, *, name: str | None = None) -> Flow[Keyed]:
+        """Hand on for each item its key with `function(value, item)`, where `value` is what that gave last for the key.
+
+        >>> import streamflow as sf
+        >>> words = sf.flow(["a", "bb", "a"])
+        >>> [tuple(one) for one in words.key_by(str).scan(lambda n, word: n + 1, 0)]
+        [('a', 1), ('bb', 1), ('a', 2)]
+        """
+        require_plain(function, "scan")
+        return self._then(KeyedScan(self._key, function, initial, name or self._name, self._errors))
+
+    def reduce(self, function: Callable[[T, T], T], *, name: str | None = None) -> Flow[Keyed]:
+        """Fold the items of each key by `function(value, item)`, and hand on each key with its value at the end."""
+        return self._then(KeyedFold(self._key, reduced(function), name or self._name, self._errors))
+
+    def aggregate(self, **aggregations: Aggregation) -> Flow[Keyed]:
+        """Hand on each key at the end, as it came first, with a dict of these names.
+
+        >>> import streamflow as sf
+        >>> [tuple(one) for one in sf.flow(["a", "bb", "c"]).key_by(len).aggregate(n=sf.agg.count())]
+        [(1, {'n': 2}), (2, {'n': 1})]
+        """
+        return self._then(KeyedFold(self._key, aggregated(aggregations), self._name, self._errors))
+
+    def map_with_state(
+        self,
+        function: Callable[[Any, T], tuple[Any, U]],
+        initial: Any = None,
+        *,
+        ttl: Duration | None = None,
+        name: str | None = None,
+    ) -> Flow[U]:
+        """Replace each item by the second value of `function(state, item)`; the first is the key's state from now on.
+
+        A key begins with `initial`. It is forgotten when its state is None, or when no item of it has come for `ttl`:
+        of event time, or if the flow has none by the clock of the run.
+        """
+        require_plain(function, "map_with_state")
+        seconds = None if ttl is None else duration_of("map_with_state(ttl=...)", ttl)
+        return self._then(MapWithState(self._key, function, initial, seconds, name or self._name, self._errors))
+
+    def _then(self, operator: Operator) -> Flow[Any]:
+        return Flow(Part(operator, (self._part,)))
 
     def __repr__(self) -> str:
         return f"<KeyedFlow of {Flow(self._part)!r} by {name_of(self._key)}>"

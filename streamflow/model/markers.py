@@ -45,6 +45,11 @@ class Idle(Marker):
 
 
 @dataclass(frozen=True, slots=True)
+class Wake(Marker):
+    """Have a stage look at the clock; it goes to this stage alone, and no further."""
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyProbe(Marker):
     """Carry the time (seconds of the run's clock) at which it left its source, to be read at a sink."""
 

@@ -78,6 +78,20 @@ class ElementOperator(Operator):
         return False
 
     @property
+    def may_be_timed(self) -> bool:
+        """Tell whether this operator is another one where items have an event time."""
+        return False
+
+    def where_timed(self) -> ElementOperator:
+        """Return that other one."""
+        return self
+
+    @property
+    def runs_by_clock(self) -> bool:
+        """Tell whether the state goes by the clock of the run, which the engine sets as `run_time`."""
+        return False
+
+    @property
     def folds(self) -> bool:
         """Tell whether items end here, and what leaves are results that the state, a `Firing`, gives when they are due.
 

@@ -50,6 +50,11 @@ class Recipe:
     def _certain(self, at: int) -> bool:
         return self.aggregations[at].form.startswith(_CERTAIN)
 
+    def read(self, item: Any, calls: Sequence[Callable[[Any], Any]]) -> list[Any]:
+        """Return the values of `item`, by the users' functions as they are to be called."""
+        rest = iter(calls)
+        return [item if one.value is None else next(rest)(item) for one in self.aggregations]
+
     def begin(self, values: Sequence[Any]) -> list[Any]:
         """Return the cell that the first values make."""
         return [one.start(value) for one, value in zip(self.aggregations, values, strict=True)]

@@ -128,22 +128,17 @@ class Window(ElementOperator):
         if isinstance(self.spec, Tumbling):
             if not state.turn(clock.now):
                 return late
-            key, values = self._read(item, call)
+            key, values = call[0](item), self.recipe.read(item, call[1:])
             state.fold(key, values)
             if self.every is not None or self.keep is not None:
                 state.note(key)
             return KEPT
-        key, values = self._read(item, call)
+        key, values = call[0](item), self.recipe.read(item, call[1:])
         if isinstance(self.spec, GlobalWindow):
             state.put(key, values)
             return KEPT
         taken = state.slide if isinstance(self.spec, Sliding) else state.put
         return KEPT if taken(clock.now, key, values) else late
-
-    def _read(self, item: Any, calls: list[Callable[[Any], Any]]) -> tuple[Any, list[Any]]:
-        key = calls[0](item)
-        rest = iter(calls[1:])
-        return key, [item if one.value is None else next(rest)(item) for one in self.recipe.aggregations]
 
     def start(self) -> Firing:
         """Begin with no window."""

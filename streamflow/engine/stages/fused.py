@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
+from streamflow.engine.alarm import Alarm
 from streamflow.engine.current import set_locator
 from streamflow.engine.expander import Expander
 from streamflow.engine.failures import explain_failure
@@ -16,8 +17,9 @@ from streamflow.engine.stepper import Stepper
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.interfaces import Block, InlineWriter
-from streamflow.model.markers import EndOfStream, Idle, Marker, Watermark
+from streamflow.model.markers import EndOfStream, Idle, Marker, Wake, Watermark
 from streamflow.operators.event_time import Clock
+from streamflow.operators.processing_time import WallClock
 
 #: Seconds for which one call of a user's function may hold the loop before a warning names its stage.
 HELD = 0.05
@@ -41,13 +43,17 @@ class FusedStage(Stage):
         #: Whether event time that is set here is needed behind an edge; and what was told of it last.
         self.tells_time = False
         self._told = -math.inf
+        self.alarm = Alarm(self)
 
     async def work(self) -> None:
         """Process batch after batch; flush what is held back at a regular end."""
         channel = self.inputs[0]
         set_locator(self.stepper.position)
         while not self.stepper.finished:
-            message = channel.take_nowait() or await self.receive(channel)
+            message = channel.take_nowait()
+            if message is None:
+                self.alarm.set()
+                message = await self.receive(channel)
             if isinstance(message, Batch):
                 await self.process(message.items, message.origin)
             elif isinstance(message, EndOfStream):
@@ -60,7 +66,9 @@ class FusedStage(Stage):
 
     async def heed(self, marker: Marker) -> None:
         """Pass a marker on; what it says of event time is first heeded here, and ends where time is set anew."""
-        if not isinstance(marker, (Watermark, Idle)):
+        if isinstance(marker, Wake):
+            await self._look_at_the_clock()
+        elif not isinstance(marker, (Watermark, Idle)):
             await self.pass_on(marker)
         elif self.own_clock is None:
             if isinstance(marker, Watermark) and isinstance(self.stepper, Stepper):
@@ -68,10 +76,27 @@ class FusedStage(Stage):
                 await self._pump()
             self.outlet.mark(marker)
 
+    async def _look_at_the_clock(self) -> None:
+        """Do what is due by the clock of the run: it was this stage's alarm, and nothing has come before it."""
+        self.alarm.rang()
+        if isinstance(self.stepper, Stepper) and isinstance(self.own_clock, WallClock):
+            self.own_clock.tick()
+            self.stepper.fire()
+            await self._pump()
+            self.tell_time()
+        if self.alarm.quiet_for_long():
+            self.outlet.mark(Idle())
+
     @property
     def own_clock(self) -> Clock | None:
         """Return the clock of what is handed on, if an operator here sets it."""
         return self.stepper.program.own_clock if isinstance(self.stepper, Stepper) else None
+
+    @property
+    def due(self) -> float:
+        """Return the event time from which results are due."""
+        firing = self.stepper.firing
+        return math.inf if firing is None else firing.due
 
     def tell_time(self) -> None:
         """Tell who goes by the time that is set here how far it has come, if that is news."""
@@ -86,6 +111,7 @@ class FusedStage(Stage):
         del items, origin  # an error that somebody keeps has this frame behind it
         await self._pump()
         self.tell_time()
+        self.alarm.note_items()
 
     async def _pump(self) -> None:
         """Step until the stepper is hungry."""
@@ -147,6 +173,7 @@ class FusedStage(Stage):
 
     def close(self) -> None:
         """Close the stepper."""
+        self.alarm.clear()
         self.force_letters(self.stepper.letters)
         self.stepper.close()
         self.settle_counts()

@@ -66,6 +66,8 @@ class SourceStage(FusedStage):
                     self.still.set()
                 await self._interruptible(self._opened.wait(), "paused")
                 continue
+            if pull is None:
+                self.alarm.set()
             start = self.reader.position()
             batch = self._pull(pull) if pull is not None else await self._read()
             if batch is None:
@@ -83,7 +85,7 @@ class SourceStage(FusedStage):
 
     async def _before_read(self) -> None:
         while self._injected:
-            await self.pass_on(self._injected.popleft())
+            await self.heed(self._injected.popleft())
         # A source that never waits must not hold the loop: pulling counts as work like any other.
         worked = True
         while self.turn.spent():
