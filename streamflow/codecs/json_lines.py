@@ -92,6 +92,9 @@ def _foreign(value: Any) -> Any:
     if kind.__module__ == "numpy":
         # Not an option of every call: orjson would import numpy for each type that it does not know.
         return orjson.loads(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    if isinstance(value, tuple):
+        # One with names, which are not to be lost; the encoder takes plain ones itself.
+        return dict(zip(kind._fields, value, strict=True)) if hasattr(kind, "_fields") else list(value)
     way = _WAYS.get(kind.__qualname__, "make a dict, list, str or number of it")
     raise NoForm(f"JSON has no form for {kind.__qualname__}: {way} in a .map(...) before the sink")
 

@@ -23,7 +23,9 @@ def explain(plan: Plan) -> str:
             _show(plan, stage, None, 0, lines, shown)
     lines.append(_promise(plan))
     lines += _guarantees(plan)
-    if plan.tracked:
+    if plan.timed:
+        lines.append("event time: carried with each item, and its position too: what goes by it stands behind an edge")
+    elif plan.tracked:
         lines.append("positions: exact, carried with each item (dead letters, with_position or answers ask for it)")
     return "\n".join(lines)
 

@@ -88,7 +88,9 @@ def test_a_run_resumed_from_a_checkpoint_writes_what_an_unbroken_one_would(
         for wait in waits:
             written: list[Any] = []
             at_barrier: list[int] = []
-            async with SHAPES[shape]().to(noting(written, at_barrier)).start(resume=resume, fuse=fuse) as handle:
+            async with (
+                SHAPES[shape]().to(noting(written, at_barrier)).start(resume=resume or "auto", fuse=fuse) as handle
+            ):
                 await asyncio.sleep(wait)
                 if handle.state == "finished":
                     kept += written
@@ -102,7 +104,7 @@ def test_a_run_resumed_from_a_checkpoint_writes_what_an_unbroken_one_would(
                 await handle.cancel()
         else:
             rest: list[Any] = []
-            await SHAPES[shape]().to(rest).run(resume=resume, fuse=fuse)
+            await SHAPES[shape]().to(rest).run(resume=resume or "auto", fuse=fuse)
             kept += rest
         assert kept == whole
         assert whole

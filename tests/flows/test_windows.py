@@ -35,6 +35,10 @@ async def after_a_while(event: Any) -> Any:
     return event
 
 
+def unchanged(event: Any) -> Any:
+    return event
+
+
 #: What may stand between the event time and the windows: nothing, or an edge, over which time must travel.
 BETWEEN: dict[str, Callable[[sf.Flow[Any]], sf.Flow[Any]]] = {
     "one stage": lambda flow: flow,
@@ -44,6 +48,7 @@ BETWEEN: dict[str, Callable[[sf.Flow[Any]], sf.Flow[Any]]] = {
     "expand": lambda flow: flow.flat_map(lambda event: [event]).buffer().scan(lambda _, event: event, None),
     "positions": lambda flow: flow.map(lambda event, where: event, with_position=True),
     "two edges": lambda flow: flow.buffer(3).tap(lambda event: None).buffer(1).throttle(7, per=0.1),
+    "threads": lambda flow: flow.map(unchanged, on=sf.threads(2)),
     "parted": lambda flow: flow.branch(lambda event: True)[0].buffer(2),
 }
 
@@ -209,6 +214,86 @@ def test_global_windows(
         flow = flow.event_time(at, max_lateness=lateness)
     windowed = BETWEEN[between](flow).key_by(whose).window(sf.global_window(count, every, keep))
     assert told(ran(windowed.collect(), fuse=fuse)) == global_model(events, lateness, count, every, keep)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.integers(0, 60), max_size=25).map(sorted), min_size=1, max_size=3),
+    st.lists(st.floats(0, 0.01), min_size=3, max_size=3),
+    st.integers(1, 9),
+)
+def test_inputs_that_are_merged_wait_for_each_other(inputs: list[list[int]], delays: list[float], batch: int) -> None:
+    flows = [
+        sf.flow(FaultySource(items=times, batch=batch, delay=delay)).event_time(lambda t: t)
+        for times, delay in zip(inputs, delays, strict=False)
+    ]
+    windows = sf.merge(*flows).key_by(lambda t: t % 2).window(sf.tumbling(7)).collect()
+    counts: dict[tuple[float, int], list[int]] = {}
+    for time in sorted(time for times in inputs for time in times):
+        counts.setdefault((time // 7 * 7, time % 2), []).append(time)
+    found = ran(windows)
+    # Each input is in order, so that none of its items is late, however far another one is ahead.
+    assert {(one.start, one.key): sorted(one.value) for one in found} == counts
+    assert [one.end for one in found] == sorted(one.end for one in found)
+
+
+@settings(max_examples=40)
+@given(EVENTS, EVENTS, st.booleans())
+def test_inputs_one_after_the_other_are_as_if_time_were_set_behind_them(one: Any, other: Any, fuse: bool) -> None:
+    def windows(flow: sf.Flow[Any]) -> list[Any]:
+        return ran(flow.key_by(whose).window(sf.tumbling(10)).collect(), fuse=fuse)
+
+    timed = [source(events, 4).event_time(at, max_lateness=5) for events in (one, other)]
+    behind = sf.concat(source(one, 4), source(other, 4)).event_time(at, max_lateness=5)
+    # Each has a watermark of its own, which begins anew with the second: the first one's stands.
+    assert windows(sf.concat(*timed)) == windows(behind)
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_windows_end_with_a_flow_that_is_cut_short(fuse: bool) -> None:
+    flow = sf.flow(range(10**9)).event_time(lambda t: t).take(25).key_by(lambda t: t % 2)
+    assert [one.value for one in ran(flow.window(sf.tumbling(20)).aggregate(n=sf.agg.count()), fuse=fuse)] == [
+        {"n": 10},
+        {"n": 10},
+        {"n": 3},
+        {"n": 2},
+    ]
+    endless = sf.flow(range(10**9)).event_time(lambda t: t).key_by(lambda t: t % 2)
+    assert [one.start for one in ran(endless.window(sf.tumbling(20)).collect().take(3), fuse=fuse)] == [0, 0, 20]
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("kind", [*KINDS, "session", "global", "none"])
+def test_an_item_that_one_aggregation_refuses_is_in_none_of_them(kind: str, fuse: bool) -> None:
+    events = [(1, "a", 5), (2, "a", 6), (3, "a", "x"), (4, "a", 7), (5, "b", "y"), (6, "b", 1)]
+    keyed = sf.flow(events).event_time(at).key_by(whose, on_error="skip")
+    aggregations = {
+        "n": sf.agg.count(),
+        "most": sf.agg.max(lambda event: event[2]),
+        "total": sf.agg.sum(lambda event: event[2]),
+        "all": sf.agg.collect(lambda event: event[2]),
+    }
+    specs: dict[str, Any] = {"session": sf.session(50), "global": sf.global_window()}
+    if kind in KINDS:
+        found = ran(keyed.window(KINDS[kind][0]).aggregate(**aggregations), fuse=fuse)
+    elif kind == "none":
+        found = ran(keyed.aggregate(**aggregations), fuse=fuse)
+    else:
+        found = ran(keyed.window(specs[kind]).aggregate(**aggregations), fuse=fuse)
+    values = [one.value for one in found]
+    assert values
+    for value in values:
+        kept = value["all"]
+        assert value == {"n": len(kept), "most": max(kept), "total": sum(kept), "all": kept}
+    assert not any("x" in value["all"] or "y" in value["all"] for value in values)
+
+
+def test_results_have_a_form_in_json(tmp_path: Any) -> None:
+    flow = sf.flow([(0.0, "a"), (1.0, "a")]).event_time(at).key_by(whose)
+    flow.window(sf.tumbling(10)).aggregate(n=sf.agg.count()).to(tmp_path / "windows.jsonl").run_sync()
+    assert (tmp_path / "windows.jsonl").read_text() == '{"key":"a","start":0.0,"end":10.0,"value":{"n":2}}\n'
+    flow.aggregate(n=sf.agg.count()).to(tmp_path / "keys.jsonl").run_sync()
+    assert (tmp_path / "keys.jsonl").read_text() == '{"key":"a","value":{"n":2}}\n'
 
 
 def test_the_plain_for_loop_gives_the_same() -> None:
