@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from streamflow.model.windows import EarlyResult, Keyed, UpdatedResult, WindowResult
     from streamflow.operators import aggregations as agg
     from streamflow.operators.window_specs import global_window, session, sliding, tumbling
+    from streamflow.state.disk_store import disk_store
 
 _HOMES = {
     "flow": "flows.flow",
@@ -71,6 +72,7 @@ _HOMES = {
     "inbox": "flows.starts",
     "ticks": "flows.starts",
     "dead_letter": "flows.resolve",
+    "disk_store": "state.disk_store",
     "threads": "executors.threads",
     "processes": "executors.processes",
     "joblib": "executors.joblib",
@@ -138,6 +140,7 @@ __all__ = [
     "agg",
     "concat",
     "dead_letter",
+    "disk_store",
     "flow",
     "global_window",
     "inbox",

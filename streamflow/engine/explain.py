@@ -7,6 +7,7 @@ from html import escape
 
 from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.operators.keyed_apart import KeyedApart
 
 
 def explain(plan: Plan) -> str:
@@ -70,6 +71,9 @@ def _kind(stage: PlannedStage) -> str:
         concurrency = getattr(operator, "concurrency", 1)
         order = "ordered" if getattr(operator, "ordered", True) else "unordered"
         return f"concurrent, {concurrency} at once, {order}"
+    if isinstance(operator, KeyedApart):
+        place = "" if operator.on is None else f"{operator.on.label}, "
+        return f"keyed: {place}state in {operator.store.label}"
     if stage.placed:
         first = stage.placed[0]
         return f"placed: {first.on.label}, {'ordered' if first.ordered else 'unordered'}"

@@ -17,6 +17,7 @@ Kind = Literal[
     "expand",
     "concurrent",
     "placed",
+    "keyed",
     "merge",
     "zip",
     "concat",

@@ -23,6 +23,7 @@ from streamflow.operators.edge import Buffer
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.map import Apply, ConcurrentApply
 from streamflow.operators.placed import PlacedApply
 from streamflow.operators.timing import Debounce, Throttle, Timeout
@@ -41,6 +42,7 @@ _KINDS: dict[type[Operator], Kind] = {
     Throttle: "throttle",
     Debounce: "debounce",
     Timeout: "timeout",
+    KeyedApart: "keyed",
 }
 _WHY: dict[Kind, str] = {
     "expand": "it makes many items of one, which are counted afresh",
@@ -143,6 +145,8 @@ class _Planner:
             self.exits[part] = self._place_element(part, what)
         elif isinstance(what, PlacedApply):
             self.exits[part] = self._place_elsewhere(part, what)
+        elif isinstance(what, KeyedApart):
+            self.exits[part] = self._place_keyed(part, what)
         elif isinstance(what, Sink):
             self.exits[part] = self._place_sink(part, what)
         else:
@@ -194,6 +198,12 @@ class _Planner:
                 return before
         why = f"it runs on {operator.on.label}" + (f", and {apart}" if apart else "")
         return self._begin(_Draft("placed", why, placed=[operator], open=False), part.inputs)
+
+    def _place_keyed(self, part: Part, operator: KeyedApart) -> _Exit:
+        if operator.inner.may_be_timed and not why_untimed(part.inputs[0]):
+            operator = operator.where_timed()
+            self.timed = True
+        return self._begin(_Draft("keyed", operator.why, operator=operator, open=False), part.inputs)
 
     def _place_sink(self, part: Part, sink: Sink[Any]) -> _Exit:
         single = sink.retry is not None
@@ -310,6 +320,8 @@ class _Planner:
             part.what.label for part in parts if isinstance(part.what, Operator) and not part.what.repeatable
         ]
         unrepeatable += [one.label for draft in self.stages for one in draft.fused if one.runs_by_clock]
+        drafted = [draft.operator for draft in self.stages]
+        unrepeatable += [one.label for one in drafted if isinstance(one, KeyedApart) and one.inner.runs_by_clock]
         return Plan(
             stages=stages,
             edges=tuple(self.edges),

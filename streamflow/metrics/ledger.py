@@ -19,11 +19,13 @@ class Ledger:
         "blocked",
         "busy",
         "concurrency",
+        "disk_bytes",
         "dropped",
         "drops",
         "emitted",
         "failed",
         "in_flight",
+        "keys",
         "kind",
         "name",
         "operators",
@@ -36,6 +38,7 @@ class Ledger:
         "retried",
         "starved",
         "state",
+        "state_bytes",
     )
 
     def __init__(self, name: str, kind: str, operators: tuple[str, ...] = ()) -> None:
@@ -43,6 +46,7 @@ class Ledger:
         self.received = self.passed = self.dropped = self.failed = self.retained = 0
         self.restored = self.in_flight = self.abandoned = self.emitted = self.retried = 0
         self.busy = self.starved = self.blocked = 0.0
+        self.keys = self.state_bytes = self.disk_bytes = 0
         self.concurrency = 1
         self.state = "new"
         self.place = ""
@@ -72,5 +76,8 @@ class Ledger:
             operators=self.operators,
             place=self.place,
             drops=dict(self.drops),
+            keys=self.keys,
+            state_bytes=self.state_bytes,
+            disk_bytes=self.disk_bytes,
             progress=self.progress,
         )

@@ -8,7 +8,7 @@ from typing import Any
 from streamflow.metrics.bottleneck import bottleneck
 from streamflow.metrics.units import written
 from streamflow.model.printable import printable
-from streamflow.model.statistics import RunStatistics
+from streamflow.model.statistics import RunStatistics, StageStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class RunReport:
                 f"{stage.failed:,} failed; busy {stage.busy:.2f} s, starved {stage.starved:.2f} s, "
                 f"blocked {stage.blocked:.2f} s"
             )
+            lines += _state(stage)
         latency = self.statistics.latency
         if latency.count:
             quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
@@ -86,6 +87,16 @@ class RunReport:
         if self.error is not None:
             lines += [printable(f"  failed: {self.error}", keep="\n\t").replace("\n", "\n    ")]
         return "\n".join(lines)
+
+
+def _state(stage: StageStatistics) -> list[str]:
+    """Say how much a stage remembers."""
+    if not stage.keys:
+        return []
+    size = written(stage.state_bytes, "bytes")
+    if stage.disk_bytes:
+        size += f" ({written(stage.state_bytes - stage.disk_bytes, 'bytes')} in memory)"
+    return [f"    state: {stage.keys:,} {'key' if stage.keys == 1 else 'keys'}, {size}"]
 
 
 def _checkpoints(statistics: RunStatistics) -> list[str]:

@@ -110,7 +110,7 @@ class Remembered(Timed):
     def __init__(self, initial: Any, ttl: float | None, by_event_time: bool, label: str) -> None:
         super().__init__()
         self.initial, self.ttl, self.by_event_time, self.label = initial, ttl, by_event_time, label
-        self.store = KeyedStore()
+        self.store = KeyedStore(timed=ttl is not None)
         #: The run's clock, which the engine sets.
         self.run_time: Callable[[], float] = time.monotonic
 
