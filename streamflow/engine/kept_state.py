@@ -16,7 +16,7 @@ from streamflow.state.encoding import decode
 T = TypeVar("T")
 
 #: Keys that are handed to the thread at once, or read from it: the loop is not held for more.
-AT_ONCE = 1000
+AT_ONCE = 500
 
 
 class KeptState:

@@ -332,6 +332,12 @@ class State(ABC):
     retained: int = 0
     #: True once the operator wants no more input and has nothing more to give.
     finished: bool = False
+    #: How many keys are remembered (of windows: cells).
+    key_count: int = 0
+
+    def sample(self) -> Any:
+        """Return an entry by which the size of all can be judged; None if there is none."""
+        return None
 
     @abstractmethod
     def snapshot(self) -> Any:
@@ -416,8 +422,8 @@ class StateStore(ABC):
     Keys are told apart as in a dict. They stand in the order in which they came; if `timed`, each value is a pair of
     something and the moment at which it was put, and they stand in the order of those, which never go back.
 
-    Methods in the first part are called on the loop and never wait. Those in the second may block: if `blocks`, they are
-    called one at a time on a thread of the store's. What is to be read or changed is brought in beforehand:
+    Methods in the first part are called on the loop and never wait. Those in the second may block: if `blocks`, they
+    are called one at a time on a thread of the store's. What is to be read or changed is brought in beforehand:
     `admit(fetch(missing(keys)))`; it stays there until the next `shed`.
     """
 
@@ -500,7 +506,7 @@ class StateStore(ABC):
 
     @abstractmethod
     def pieces(self) -> Iterator[Any]:
-        """Yield all in pieces for a checkpoint, once all is written: bytes as `state.encoding` makes them, or values."""
+        """Yield all in pieces for a checkpoint, once all is written: bytes that `state.encoding` made, or values."""
 
     @abstractmethod
     def load(self, piece: Any) -> None:

@@ -13,8 +13,8 @@ from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Executor, Operator, StatePlace
 from streamflow.model.policies import ErrorPolicy, Retry
 from streamflow.operators.keyed import KeyedFold, KeyedScan, MapWithState
-from streamflow.operators.keyed_store import InMemory
 from streamflow.operators.keyed_steps import FoldStep, KeyedStep, ScanStep, StateStep
+from streamflow.operators.keyed_store import InMemory
 
 #: What it may do.
 KeyedInner = KeyedScan | KeyedFold | MapWithState
@@ -82,7 +82,9 @@ class KeyedApart(Operator):
 
     def where_timed(self) -> KeyedApart:
         """Return it as it is where items have an event time."""
-        return replace(self, inner=self.inner.where_timed())
+        inner = self.inner.where_timed()
+        assert isinstance(inner, MapWithState)
+        return replace(self, inner=inner)
 
     def step(self) -> KeyedStep:
         """Return what is done for an item."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from streamflow.model.checkpoint import AS_THEY_ARE
+from streamflow.model.checkpoint import AS_THEY_ARE, WRITTEN
+from streamflow.model.errors import CheckpointMismatch
 from streamflow.model.interfaces import StatePlace, StateStore
 from streamflow.operators.firing import CELLS_A_CHUNK, copied, known
 
@@ -29,11 +30,9 @@ class KeyedStore(StateStore):
     def _set(self, values: dict[Any, Any]) -> None:
         self._values = values
         #: The value of a key, or a default: `get(key, default=None)`.
-        self.get: Callable[..., Any] = values.get  # type: ignore[misc,method-assign]  # a call less for each item
-        #: Set the value of a key: `put(key, value)`.
-        self.put: Callable[[Any, Any], None] = (  # type: ignore[misc,method-assign]
-            self._touch if self._timed else values.__setitem__
-        )
+        self.get: Callable[..., Any] = values.get
+        #: Set the value of a key: `put(key, value)`. Neither costs a call of ours for each item.
+        self.put: Callable[..., Any] = self._touch if self._timed else values.__setitem__
 
     def _touch(self, key: Any, value: Any) -> None:
         self._values.pop(key, None)
@@ -81,6 +80,10 @@ class KeyedStore(StateStore):
             self.put(known(key), value)
         self._loading = []
 
+    def sample(self) -> Any:
+        """Return the key that came last, with its value."""
+        return next(reversed(self._values.items()), None)
+
     def __len__(self) -> int:
         return len(self._values)
 
@@ -109,3 +112,12 @@ def from_within(chunks: Sequence[Any], now: float) -> tuple[float, list[Any]]:
         entries = [entry if len(entry) == 2 else (entry[0], (entry[1], now - entry[2])) for entry in chunk]
         pieces.append((AS_THEY_ARE, tuple(entries)))
     return now, pieces
+
+
+def refuse_apart(chunk: Any) -> None:
+    """Raise CheckpointMismatch if `chunk` is of a stage whose state was in a store: none within a fused one reads it."""
+    if isinstance(chunk, bytes) or (chunk and chunk[0] in (CLOCK, AS_THEY_ARE, WRITTEN)):
+        raise CheckpointMismatch(
+            "the checkpoint holds keys of a stage that had store= or on=, and has neither now: give one of them back, "
+            "or begin anew with resume='never'"
+        )

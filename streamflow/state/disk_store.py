@@ -19,11 +19,12 @@ from streamflow.state.scratch import Row, Scratch
 
 
 class _Slot:
-    """Be the value of one key in memory; `number` is its place in the order of keys."""
+    """Be the value of one key in memory, which is as it came first; `number` is its place in the order of keys."""
 
-    __slots__ = ("number", "value")
+    __slots__ = ("key", "number", "value")
 
-    def __init__(self, number: int, value: Any) -> None:
+    def __init__(self, key: Any, number: int, value: Any) -> None:
+        self.key = key
         self.number = number
         self.value = value
 
@@ -69,7 +70,7 @@ class DiskStore(StateStore):
         """Set the value of a key in memory."""
         slot = self._hot.get(key)
         if slot is None:
-            slot = self._hot[key] = _Slot(self._new_number(), value)
+            slot = self._hot[key] = _Slot(key, self._new_number(), value)
             self._gone.pop(key, None)  # its row is written over
             self._count += 1
         else:
@@ -77,7 +78,7 @@ class DiskStore(StateStore):
             if self._timed:
                 slot.number = self._new_number()
             self._hot.move_to_end(key)
-        self._unsaved[key] = slot
+        self._unsaved[slot.key] = slot
 
     def _new_number(self) -> int:
         self._next += 1
@@ -114,7 +115,8 @@ class DiskStore(StateStore):
     def admit(self, found: Sequence[tuple[int, Any, Any]]) -> None:
         """Take what was on the disk."""
         for number, key, value in found:
-            self._hot[_known(key)] = _Slot(number, value)
+            key = _known(key)
+            self._hot[key] = _Slot(key, number, value)
 
     def forget(self, before: float, limit: int) -> None:
         """Forget those that were used longest ago; others are forgotten on the disk, to which they go."""

@@ -45,7 +45,7 @@ def _form(key: Any) -> bytes:
     if form is not None:
         return form(key)
     for kind, form in _FORMS.items():  # a subclass that is equal to what it is made from: a named tuple, an IntEnum
-        if isinstance(key, kind) and key.__class__.__eq__ is kind.__eq__:
+        if isinstance(key, kind) and key.__class__.__eq__ is kind.__eq__:  # type: ignore[comparison-overlap]  # slots of types
             return form(key)
     cls = type(key)
     name = f"{cls.__module__}.{cls.__qualname__}"

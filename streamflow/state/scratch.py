@@ -20,8 +20,6 @@ from streamflow.state.sqlite_errors import FAILURES
 Row = tuple[int, bytes, bytes, float]
 #: Rows in one piece of a checkpoint.
 ROWS_A_PIECE: Final = 2000
-#: Keys that are asked for in one statement.
-_TOGETHER: Final = 500
 #: KiB that SQLite may keep of it in memory.
 _CACHE: Final = 8192
 _SCHEMA: Final = (
@@ -68,11 +66,12 @@ class Scratch:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Say what SQLite's errors mean: the rows are lost, and with them the run; a later one begins anew with them."""
+        """Say what SQLite's errors mean: rows are lost, and with them the run; no checkpoint could hold them."""
         try:
             yield
         except FAILURES as error:
-            raise OSError(errno.EIO, f"the state of a keyed stage could not be kept here: {error}", self.folder) from error
+            said = f"the state of a keyed stage could not be kept here: {error}"
+            raise OSError(errno.EIO, said, self.folder) from error
 
     @property
     def _database(self) -> sqlite3.Connection:
@@ -84,13 +83,11 @@ class Scratch:
         forms = [key_form(key) for key in keys]
         found: list[tuple[int, bytes]] = []
         with self._told():
-            for at in range(0, len(forms), _TOGETHER):
-                some = [value for form in forms[at : at + _TOGETHER] for value in (group_of(form), form)]
-                marks = ",".join(["(?,?)"] * (len(some) // 2))
-                found += self._database.execute(
-                    f"SELECT number, data FROM keys WHERE (part, form) IN (VALUES {marks})",
-                    some,
-                ).fetchall()
+            ask = self._database.execute
+            for form in forms:  # one by one: SQLite would search the whole table for a list of pairs
+                row = ask("SELECT number, data FROM keys WHERE part=? AND form=?", (group_of(form), form)).fetchone()
+                if row is not None:
+                    found.append(row)
         return found
 
     def write(self, rows: Iterable[Row], gone: Iterable[Any]) -> None:

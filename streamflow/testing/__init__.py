@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streamflow.testing.conformance.operators import OperatorSuite as OperatorSuite
     from streamflow.testing.conformance.sinks import SinkSuite as SinkSuite
     from streamflow.testing.conformance.sources import SourceSuite as SourceSuite
+    from streamflow.testing.conformance.state_stores import StateStoreSuite as StateStoreSuite
     from streamflow.testing.faults import CallLog as CallLog
     from streamflow.testing.faults import FaultySink as FaultySink
     from streamflow.testing.faults import FaultySource as FaultySource
@@ -44,6 +45,7 @@ _HOMES = {
     "Outcome": "cancellation",
     "SinkSuite": "conformance.sinks",
     "SourceSuite": "conformance.sources",
+    "StateStoreSuite": "conformance.state_stores",
     "Trial": "trials",
     "VirtualLoop": "virtual_clock",
     "cancel_everywhere": "cancellation",

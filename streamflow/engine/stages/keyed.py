@@ -25,7 +25,7 @@ from streamflow.engine.origins import Origins
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.shares import share_size
 from streamflow.engine.stage import Listener, Stage
-from streamflow.engine.stages.fused import HELD, HELD_ADVICE
+from streamflow.engine.stages.fused import ENTRY_BYTES, HELD, HELD_ADVICE
 from streamflow.engine.stepper import FAILURES
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch
@@ -35,7 +35,7 @@ from streamflow.model.markers import Barrier, Commit, EndOfStream, Marker, Water
 from streamflow.model.placement import Chain, Outcome, Step
 from streamflow.model.positions import Stamp, resolved
 from streamflow.model.windows import Keyed
-from streamflow.operators.firing import known
+from streamflow.operators.firing import copied, known
 from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.keyed_store import CLOCK, from_within
 
@@ -46,8 +46,6 @@ BATCH_SECONDS = 0.2
 BATCH_TO_BEGIN = 16
 #: Items between two looks at the clock, where each costs little.
 LOOK_EVERY = 64
-#: Bytes that a dict takes for one key, about.
-ENTRY_BYTES = 100
 _NOTHING: Any = object()
 
 
@@ -288,7 +286,10 @@ class KeyedStage(Stage):
                     continue
                 size = share_size(batch.left, self.workers, self._cost, self._crossing, self._value_bytes)
                 share = batch.next_share(size)
-                self.pool.submit(self._chain, [batch.given(share)], None, partial(self._answered, batch, share))
+                given = batch.given(share)
+                if self.operator.timeout is not None:
+                    given = copied(given)  # a thread that is given up may go on, and change its own only
+                self.pool.submit(self._chain, [given], None, partial(self._answered, batch, share))
         finally:
             for timer in self._timers:
                 timer.cancel()
