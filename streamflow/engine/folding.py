@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from asyncio import CancelledError
 from typing import Any
 
 from streamflow.executors.errors import pickled_error, unpickled_error
 from streamflow.executors.performing import tamed
 from streamflow.model.errors import FlowError
-from streamflow.operators.keyed_steps import Entry, KeyedStep
+from streamflow.operators.keyed_steps import Entry, KeyedStep, refuse_awaitable
 
 #: What a worker is given of one key: what is known of it, its items, and the moment of each or one for all.
 Given = tuple[Entry, list[Any], list[float] | float]
@@ -71,18 +70,3 @@ class Fold:
                 entry = after
                 results.append(result)
         return entry, since, results
-
-
-def refuse_awaitable(result: Any, label: str) -> None:
-    """Raise FlowError if a plain function has returned what nobody would await."""
-    if result.__class__ in _PLAIN or not inspect.isawaitable(result):
-        return
-    if inspect.iscoroutine(result):
-        result.close()
-    raise FlowError(
-        f"{label}: the plain function returned an awaitable, which nobody would await; use .process(...), or await in "
-        f"a .map(...) before it"
-    )
-
-
-_PLAIN = frozenset([int, float, str, bytes, bool, type(None), list, dict, tuple])

@@ -50,7 +50,7 @@ class KeptState:
     async def settle(self) -> None:
         """Write what memory is not to hold any more; what was handed over before is written by then."""
         while (unwritten := self.store.shed(AT_ONCE)) is not None:
-            await self._written()
+            await self.written()
             self._hand_over(unwritten)
             await self._next_turn()
 
@@ -58,16 +58,17 @@ class KeptState:
         """Write all that has changed."""
         await self.settle()
         while (unwritten := self.store.unsaved(AT_ONCE)) is not None:
-            await self._written()
+            await self.written()
             self._hand_over(unwritten)
             await self._next_turn()
-        await self._written()
+        await self.written()
 
     def _hand_over(self, unwritten: Any) -> None:
         assert self._thread is not None
         self._writing = self._thread.submit(self.store.write, unwritten)
 
-    async def _written(self) -> None:
+    async def written(self) -> None:
+        """Wait until what was handed over is on the disk."""
         if self._writing is not None:
             await self._writing
             self._writing = None

@@ -5,13 +5,17 @@ A state is None, or a tuple that begins with it. It crosses to workers, and so d
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from streamflow.model.errors import FlowError
 from streamflow.operators.firing import copied
 from streamflow.operators.recipe import Recipe
 
+#: What nobody need look at twice.
+_PLAIN: Final = frozenset([int, float, str, bytes, bool, type(None), list, dict, tuple])
 #: What is known of a key: nothing, or its value, and the moment at which it was touched if that matters.
 Entry = tuple[Any, ...] | None
 
@@ -82,8 +86,21 @@ class StateStep(KeyedStep):
             entry = None
         given = self.call(copied(self.initial) if entry is None else entry[0], item)
         if not isinstance(given, tuple) or len(given) != 2:
+            refuse_awaitable(given, self.label)
             raise TypeError(f"{self.label}: expected (state, result) of the function, it gave {type(given).__name__}")
         state, result = given
         if state is None:
             return None, result
         return (state,) if self.ttl is None else (state, now), result
+
+
+def refuse_awaitable(result: Any, label: str) -> None:
+    """Raise FlowError if a plain function has returned what nobody would await."""
+    if result.__class__ in _PLAIN or not inspect.isawaitable(result):
+        return
+    if inspect.iscoroutine(result):
+        result.close()
+    raise FlowError(
+        f"{label}: the plain function returned an awaitable, which nobody would await; use .process(...), or await in "
+        f"a .map(...) before it"
+    )

@@ -115,7 +115,7 @@ def from_within(chunks: Sequence[Any], now: float) -> tuple[float, list[Any]]:
 
 
 def refuse_apart(chunk: Any) -> None:
-    """Raise CheckpointMismatch if `chunk` is of a stage whose state was in a store: none within a fused one reads it."""
+    """Raise CheckpointMismatch if `chunk` is of a stage of its own: its state was in a store."""
     if isinstance(chunk, bytes) or (chunk and chunk[0] in (CLOCK, AS_THEY_ARE, WRITTEN)):
         raise CheckpointMismatch(
             "the checkpoint holds keys of a stage that had store= or on=, and has neither now: give one of them back, "

@@ -18,7 +18,7 @@ from typing import Any
 from streamflow.channels.sizes import sample_size
 from streamflow.engine.current import set_locator
 from streamflow.engine.failures import Failures
-from streamflow.engine.folding import Failed, Fold, refuse_awaitable
+from streamflow.engine.folding import Failed, Fold
 from streamflow.engine.kept_state import KeptState
 from streamflow.engine.keyed_batch import KeyedBatch, KeyShare, KeyWork, Missing
 from streamflow.engine.origins import Origins
@@ -37,6 +37,7 @@ from streamflow.model.positions import Stamp, resolved
 from streamflow.model.windows import Keyed
 from streamflow.operators.firing import copied, known
 from streamflow.operators.keyed_apart import KeyedApart
+from streamflow.operators.keyed_steps import refuse_awaitable
 from streamflow.operators.keyed_store import CLOCK, from_within
 
 #: Items in one batch, and seconds of work of each worker: results leave when all of it is done.
@@ -117,6 +118,7 @@ class KeyedStage(Stage):
                 await self.pass_on(message)
         if self.operator.folds and not self.failed_above and not self.stopping_early and not self._told:
             await self._tell()
+        await self.state.written()
 
     def _accept(self, batch: Batch) -> None:
         self.ledger.received += len(batch.items)

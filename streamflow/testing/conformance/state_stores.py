@@ -11,7 +11,7 @@ from typing import Any
 from streamflow.model.checkpoint import WRITTEN
 from streamflow.model.interfaces import StateStore
 from streamflow.state.encoding import decode
-from streamflow.testing.conformance.suite import Suite, require, require_equal
+from streamflow.testing.conformance.suite import Suite, require_equal
 from streamflow.testing.leaks import check_leaks
 
 #: Keys of which some are equal, as dicts see it.
