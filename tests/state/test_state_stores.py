@@ -90,7 +90,9 @@ def test_a_key_that_cannot_be_written_down_is_named(key: Any) -> None:
     try:
         store.put(key, 1)
         store.put("other", 1)
-        with pytest.raises(sf.NotSerialisable, match="key .*: it is, or holds, a .*; on the disk, keys are told apart"):
+        with pytest.raises(
+            sf.NotSerialisable, match=r"key .*: it is, or holds, a .*; on the disk, keys are told apart"
+        ):
             shed(store)
     finally:
         store.close()
