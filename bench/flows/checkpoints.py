@@ -1,4 +1,4 @@
-"""What checkpoints cost: the JSON Lines flow and a thousand slow awaits, without and with them; and what recovery takes."""
+"""What checkpoints cost: the JSON Lines flow and a thousand slow awaits; and what recovery takes."""
 
 import asyncio
 import tempfile

@@ -57,6 +57,11 @@ class Channel:
         self._blocked = 0.0
         self._blocked_since: float | None = None
 
+    @property
+    def overtaken(self) -> bool:
+        """Tell whether a barrier overtakes what lies in this edge, which a checkpoint holds then."""
+        return False
+
     # -- the sending side ---------------------------------------------------------------------------------------
 
     async def send(self, batch: Batch) -> None:

@@ -47,6 +47,7 @@ def in_the_end(state: str, statistics: RunStatistics) -> str:
 _OFTEN = {
     "exactly once": "0 lost, 0 twice",
     "at least once": "none lost; what came after a checkpoint may be there twice (at least once)",
+    "best effort": "what was under way when a run broke off may be missing, or there twice (best effort)",
     "at most once": "what was under way when a run broke off may be missing (at most once)",
 }
 

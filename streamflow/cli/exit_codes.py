@@ -9,7 +9,7 @@ import traceback
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.files.decompression import UnreadableContent
 from streamflow.files.rooted import OutsideOfRoots
-from streamflow.model.errors import CheckpointDamaged, FlowError, NoForm, RecordError, TooManyFailures
+from streamflow.model.errors import CheckpointDamaged, FlowError, NoForm, NotSerialisable, RecordError, TooManyFailures
 
 FAILED = 1
 USAGE = 2
@@ -47,6 +47,8 @@ def exit_code(error: BaseException) -> int:
         return RETRY
     if isinstance(error, OSError):
         return RETRY if error.errno in _FOR_NOW else FAILED
+    if isinstance(error, NotSerialisable):
+        return FAILED  # it is what the user's functions keep
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     if _has_no_form(error, files):
         return DATA

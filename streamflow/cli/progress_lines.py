@@ -121,14 +121,21 @@ def busiest_stage(now: RunStatistics, earlier: RunStatistics | None) -> tuple[st
 
 
 def fill(edge: EdgeStatistics) -> float:
-    """Return how full an edge is, by items or by bytes, whichever is nearer to its bound."""
+    """Return how full an edge is, by items or by bytes, whichever is nearer to its bound; on the disk if it spills."""
+    if edge.spilled:
+        return share(edge.spilled_bytes, edge.max_spilled_bytes)
     return max(share(edge.queued, edge.max_items), share(edge.queued_bytes, edge.max_bytes))
 
 
 def _edge(edge: EdgeStatistics) -> str:
     by_bytes = share(edge.queued_bytes, edge.max_bytes) > share(edge.queued, edge.max_items)
     held = f"{edge.queued:,} of {edge.max_items:,} items"
-    if by_bytes:
+    if edge.spilled:
+        held = (
+            f"{edge.queued:,} items, {written(edge.spilled_bytes, 'bytes')} of "
+            f"{written(edge.max_spilled_bytes, 'bytes')} on the disk"
+        )
+    elif by_bytes:
         held = f"{written(edge.queued_bytes, 'bytes')} of {written(edge.max_bytes, 'bytes')}"
     return f"  {_bar(fill(edge), 8)} {held}  {edge.name}"
 

@@ -55,6 +55,7 @@ def plain(plan: Plan) -> dict[str, Any]:
                 "max_items": edge.items,
                 "max_bytes": edge.bytes,
                 "overflow": edge.overflow,
+                "max_spilled_bytes": None if edge.spilling is None else edge.spilling.bytes,
             }
             for edge in plan.edges
         ],

@@ -1,4 +1,4 @@
-"""Take checkpoints of a live run: every stage gives its part, they are kept, then every sink commits what it prepared."""
+"""Take checkpoints of a live run: every stage gives its part, they are kept, then each sink commits."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class Checkpointing:
         self._asked: dict[Barrier | Commit, tuple[Gathering, asyncio.Future[None]]] = {}
         self._ended = asyncio.Lock()
         self._saving = asyncio.Lock()
+        self._refused: Exception | None = None
 
     @property
     def missing(self) -> set[str]:
@@ -83,6 +84,8 @@ class Checkpointing:
         return self.next - 1
 
     async def _ask(self, marker: Barrier | Commit, stages: Sequence[Stage]) -> Gathering:
+        if self._refused is not None:
+            raise self._refused
         gathering = Gathering(stage.name for stage in stages)
         whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if stages:
@@ -105,6 +108,8 @@ class Checkpointing:
         async with self._ended:
             if marker in self._asked and stage.name in self._asked[marker][0].missing:
                 self.acknowledge(stage, marker, await stage.answer(marker))
+                if isinstance(marker, Barrier):
+                    stage.outlet.mark_for_ended(marker)
 
     async def stage_ended(self, stage: Stage) -> None:
         """Ask a stage that has ended well for what it can no longer be asked by a marker."""
@@ -128,7 +133,11 @@ class Checkpointing:
                 whole.set_exception(error)
 
     def give_up(self, error: Exception) -> None:
-        """Answer everybody who still waits with `error`."""
+        """Answer everybody who still waits, and who will ask, with `error`.
+
+        Once a stage has given up what was in its hands, what the others stand at is no longer one moment of the run.
+        """
+        self._refused = error
         for _, whole in self._asked.values():
             if not whole.done():
                 whole.set_exception(error)

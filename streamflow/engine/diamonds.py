@@ -32,7 +32,8 @@ def _refuse(join: Part, shared: Part, first: list[Part], second: list[Part]) -> 
     if isinstance(join.what, Concat) and not _never_blocks(second):
         raise FlowError(
             f"{join_label}: two of its inputs come from {shared_label!r}, and it reads the second only after the first "
-            f"has ended, so the edge between would fill and everything wait; use merge, or run over the source twice"
+            f"has ended, so the edge between would fill and everything wait; use merge, run over the source twice, "
+            f"or let that edge spill: .buffer(overflow='spill', bytes='1GB')"
         )
     for way, other in ((first, second), (second, first)):
         uneven = [part for part in way if _uneven(part)]
@@ -40,7 +41,8 @@ def _refuse(join: Part, shared: Part, first: list[Part], second: list[Part]) -> 
             raise FlowError(
                 f"{join_label}: two of its inputs come from {shared_label!r}, and {_label(uneven[0])!r} on the way "
                 f"drops or multiplies items, so one edge could fill while the other stays empty and everything waits; "
-                f"make both ways one to one (give None instead of dropping), or use merge"
+                f"make both ways one to one (give None instead of dropping), use merge, "
+                f"or let the other way spill: .buffer(overflow='spill', bytes='1GB')"
             )
 
 

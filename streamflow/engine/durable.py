@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
@@ -34,7 +35,7 @@ _log = logging.getLogger("streamflow.checkpoints")
 def begins_from(
     saved: SavedCheckpoint | None, keeps: Mapping[str, str], resume: Resume, label: str
 ) -> SavedCheckpoint | None:
-    """Return the checkpoint that a run goes on from, None for the very start; raise FlowError where it may not. Pure."""
+    """Return the checkpoint that a run goes on from, None for the start; raise FlowError where it may not. Pure."""
     if resume == "never":
         return None
     if saved is None:
@@ -81,6 +82,7 @@ class Durable:
         self._thread: FileThread | None = None
         self._from: SavedCheckpoint | None = None
         self._failing = False
+        self._kept: deque[int] = deque(maxlen=store.kept)
         self._before = 0
         self._saved = self._failed = self._epoch = self._bytes = 0
         self._took = self._longest = 0.0
@@ -132,6 +134,16 @@ class Durable:
             except OSError as error:
                 self._note_failure(error)
 
+    @property
+    def folder(self) -> str | None:
+        """Return how folders beside the checkpoints begin."""
+        return self._store.folder
+
+    @property
+    def oldest(self) -> int:
+        """Return the number of the oldest checkpoint that may be gone back to."""
+        return self._kept[0] if self._kept else 0
+
     async def save(self, epoch: int, parts: Mapping[str, Sequence[Any]], items: int) -> None:
         """Keep a checkpoint of a run at work."""
         await self._save("running", epoch, parts, items)
@@ -147,15 +159,20 @@ class Durable:
             keeps=self._keeps,
             parts=parts,
         )
-        await self._thread.run(self._store.save, checkpoint)
+        begun, self.begun = self.begun, True  # whoever is cancelled here does not learn whether it is kept
+        try:
+            await self._thread.run(self._store.save, checkpoint)
+        except Exception:
+            self.begun = begun
+            raise
         self._took = time.perf_counter() - began
         self._longest = max(self._longest, self._took)
         if stand != "done":
             self._bytes = sum(len(piece) for pieces in parts.values() for piece in pieces)
         self._saved += 1
         self._epoch = epoch
+        self._kept.append(epoch)
         self._kept_at = time.monotonic()
-        self.begun = True
         if self._failing:
             self._failing = False
             _log.warning("%s: checkpoints are taken again, the last is number %d", self._store.label, epoch)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
+from streamflow.channels.spilling import SpillChannel
 from streamflow.engine.kept_state import KeptState
 from streamflow.model.interfaces import Pool, Reader, Writer
 
@@ -20,6 +21,7 @@ class Ends:
         self.writers: dict[int, Writer[Any]] = {}
         self.pools: list[Pool] = []
         self.states: list[KeptState] = []
+        self.edges: list[SpillChannel] = []
         self._note_error = note_error
         self._finished: set[int] = set()
 
@@ -40,6 +42,8 @@ class Ends:
         """
         while self.pools:
             await self._try(self.pools.pop().close())
+        while self.edges:
+            await self._try(self.edges.pop().release(keep=suspend))
         for index, writer in self.writers.items():
             if suspend and index not in self._finished:
                 await self._try(writer.suspend())

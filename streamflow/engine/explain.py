@@ -7,6 +7,7 @@ from html import escape
 
 from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.metrics.units import written
 from streamflow.operators.keyed_apart import KeyedApart
 
 
@@ -25,8 +26,8 @@ def explain(plan: Plan) -> str:
     lines.append(_promise(plan))
     lines += _guarantees(plan)
     if plan.timed:
-        lines.append("event time: carried with each item, and its position too: what goes by it stands behind an edge")
-    elif plan.tracked:
+        lines.append("event time: carried with each item, because what goes by it stands behind an edge")
+    if plan.exact:
         lines.append("positions: exact, carried with each item (dead letters, with_position or answers ask for it)")
     return "\n".join(lines)
 
@@ -82,7 +83,9 @@ def _kind(stage: PlannedStage) -> str:
 
 def _edge(edge: PlannedEdge) -> str:
     words = [f"up to {edge.items:,} items, {edge.bytes / 2**20:g} MiB"] if edge.asked else []
-    if edge.overflow != "block":
+    if edge.spilling is not None:
+        words.append(f"spills to disk, up to {written(edge.spilling.bytes, 'bytes')}")
+    elif edge.overflow != "block":
         words.append(f"overflow {edge.overflow}")
     if edge.output is not None:
         words.append(f"output {edge.output!r}")
@@ -96,7 +99,7 @@ def _promise(plan: Plan) -> str:
 
 
 def _guarantees(plan: Plan) -> list[str]:
-    """Say what a run with checkpoints promises when it is broken off: for each pair, the weakest first if they differ."""
+    """Say what a run with checkpoints promises when it is broken off: the weakest, and each pair."""
     found = guarantees(plan)
     cannot = [stage.sink for stage in plan.stages if stage.sink is not None and stage.sink.unresumable]
     if cannot:

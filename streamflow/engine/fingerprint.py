@@ -15,7 +15,8 @@ def fingerprint(plan: Plan) -> dict[str, str]:
 
     The keys are the names by which checkpoints address them. What remembers nothing is left out: it may change freely.
     """
-    return {key: what for stage in plan.stages for key, what in _of_stage(stage, plan.tracked)}
+    found = {key: what for stage in plan.stages for key, what in _of_stage(stage, plan.tracked)}
+    return found | {edge.spilling.key: "what lies in an edge that spills" for edge in plan.edges if edge.spilling}
 
 
 def _of_stage(stage: PlannedStage, tracked: bool) -> list[tuple[str, str]]:

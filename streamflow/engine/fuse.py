@@ -44,7 +44,8 @@ class Program:
     `run(items, emit, counts)` processes an iterator until it ends or something raises, calls `emit` with each result
     (or nothing, where the last operator is a sink's `put`), and adds to `counts[i]` what operator i dropped; `raw`
     says that the items are undecoded records, whose number is not known before and is added to the last count; `stamps`
-    that pairs which are given carry the event time that an operator here has set.
+    that pairs which are given carry the event time that an operator here has set, and `exact` that they carry where the
+    item came from.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Program:
         gives: Shape = "item",
         raw: bool = False,
         stamps: bool = False,
+        exact: bool = True,
         fuse: bool = True,
         run_time: Callable[[], float] = monotonic,
     ) -> None:
@@ -72,6 +74,8 @@ class Program:
         last = self.states[-1] if self.states else None
         #: The state that gives results when they are due, if items end in one.
         self.firing = last if isinstance(last, Firing) else None
+        self.parts_late = bool(operators) and operators[-1].parts_late
+        self.exact = exact
         self.stamps = stamps and clock_before(self.operators, len(operators)) is not None
         self.position, self.place = position, place
         self.emits, self.takes, self.gives, self.raw = emits, takes, gives, raw
@@ -84,7 +88,7 @@ class Program:
         self.run: Callable[[Iterator[Any], Emit, list[int]], None] = self.interpreted
         if fuse:
             self.source, self._lines = generate(
-                operators, emits=emits, takes=takes, gives=gives, raw=raw, stamps=self.stamps
+                operators, emits=emits, takes=takes, gives=gives, raw=raw, stamps=self.stamps, exact=exact
             )
             self.run = self._compile()
         self._code = getattr(self.run, "__code__", None)
@@ -110,7 +114,7 @@ class Program:
     def shaped(self, moment: float | None, result: Any) -> Any:
         """Return a result that was due at `moment` as it is handed on."""
         assert self.firing is not None
-        element = (RESULTS, result) if self.operators[-1].parts_late else result
+        element = (RESULTS, result) if self.parts_late else result
         return (element, self.firing.stamp(moment, result)) if self.gives == "pair" else element
 
     @property
@@ -192,11 +196,12 @@ def generate(
     gives: Shape,
     raw: bool = False,
     stamps: bool = False,
+    exact: bool = True,
 ) -> tuple[str, tuple[int, ...]]:
     """Return the source of the fused function, and for each of its lines the operator that it belongs to (or -1)."""
     body: list[tuple[str, int]] = []
     droppers = [i for i, operator in enumerate(operators) if operator.drops]
-    position = "p" if takes == "pair" else "place(n)" if raw else "position()"
+    position = "p" if takes == "pair" else "None" if not exact else "place(n)" if raw else "position()"
     if stamps:
         at = clock_before(operators, len(operators))
         position = f"Stamp(t, s{at}.highest - s{at}.lateness, {position})"
@@ -294,7 +299,7 @@ class _Interpreted:
         program = self.program
         if program.gives != "pair":
             return item
-        if program.takes != "pair":
+        if program.takes != "pair" and program.exact:
             position = program.place(count) if program.raw else program.position()
         clock = program.own_clock
         if program.stamps and clock is not None:

@@ -7,9 +7,9 @@ from typing import Literal
 
 from streamflow.engine.plan import Plan
 
-Promise = Literal["exactly once", "at least once", "at most once"]
+Promise = Literal["exactly once", "at least once", "at most once", "best effort"]
 #: From the strongest to the weakest.
-ORDER: tuple[Promise, ...] = ("exactly once", "at least once", "at most once")
+ORDER: tuple[Promise, ...] = ("exactly once", "at least once", "at most once", "best effort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,11 @@ def guarantees(plan: Plan) -> tuple[Guarantee, ...]:
             promise: Promise = other.sink.delivery
             because = "" if promise == "exactly once" else "the sink cannot take back what it was given"
             if not stage.source.replayable:
-                promise, because = "at most once", "the source cannot be read again"
+                # What operators held at the checkpoint is delivered again where the sink cannot take it back.
+                taken_back = promise == "exactly once"
+                promise = "at most once" if taken_back else "best effort"
+                because = "the source cannot be read again"
+                because += "" if taken_back else ", nor the sink take back anything"
             found.append(Guarantee(stage.source.label, other.sink.label, promise, because))
     return tuple(found)
 

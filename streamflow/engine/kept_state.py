@@ -11,7 +11,6 @@ from streamflow.engine.turn import Turn
 from streamflow.files.threads import FileThread
 from streamflow.model.checkpoint import WRITTEN
 from streamflow.model.interfaces import StateStore
-from streamflow.state.encoding import decode
 
 T = TypeVar("T")
 
@@ -129,6 +128,8 @@ def _taken(rest: Iterator[T]) -> list[T]:
 
 def _readable(piece: Any) -> Any:
     """Return a piece with its keys and values as they are."""
+    from streamflow.state.encoding import decode  # late: most runs write none
+
     kind, entries = decode(piece) if isinstance(piece, bytes) else piece
     if kind == WRITTEN:
         entries = [(number, *decode(data)) for number, _, data, _ in entries]

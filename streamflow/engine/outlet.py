@@ -7,7 +7,7 @@ from typing import Any
 
 from streamflow.channels.memory import Channel
 from streamflow.model.batches import Batch
-from streamflow.model.markers import Marker
+from streamflow.model.markers import Barrier, Marker
 
 
 class Outlet:
@@ -26,6 +26,12 @@ class Outlet:
         for channel in self.channels:
             await channel.send(batch)
         return 0
+
+    def mark_for_ended(self, barrier: Barrier) -> None:
+        """Send a barrier for a stage that has ended, where it need not wait for what lies before it."""
+        for channel in self.channels:
+            if channel.overtaken:
+                channel.mark(barrier)
 
     def mark(self, marker: Marker) -> None:
         """Send `marker` down every edge, now, so that it reaches all of them before anything after it."""

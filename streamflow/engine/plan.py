@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
+from streamflow.files.file_system import FileSystem
 from streamflow.model.interfaces import Operator, Sink, Source
 from streamflow.model.policies import Overflow
 from streamflow.operators.element import ElementOperator
@@ -61,6 +62,19 @@ class PlannedStage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spilling:
+    """Say where an edge spills to: a folder below `path` (None: that for temporary files), `bytes` at most.
+
+    `key` is what the edge is called in a checkpoint.
+    """
+
+    bytes: int
+    path: str | None
+    files: FileSystem
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedEdge:
     """Join two stages; `port` is the consumer's input, `output` the producer's if it routes."""
 
@@ -73,6 +87,7 @@ class PlannedEdge:
     bytes: int = DEFAULT_BYTES
     overflow: Overflow = "block"
     asked: bool = False
+    spilling: Spilling | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +99,8 @@ class Plan:
     tracked: bool
     #: Whether event time is needed behind an edge, so that it travels with the items.
     timed: bool
+    #: Whether somebody wants to know where each item came from; else what travels with them are times alone.
+    exact: bool
     repeatable: bool
     because: tuple[str, ...] = field(default=())
     bounded: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from typing import Any
 from streamflow.channels.memory import DEFAULT_BYTES, DEFAULT_ITEMS
 from streamflow.engine.diamonds import refuse_diamonds
 from streamflow.engine.fuse import clock_before
-from streamflow.engine.plan import Kind, Plan, PlannedEdge, PlannedStage
+from streamflow.engine.plan import Kind, Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.shares import ROOM_TO_BEGIN
 from streamflow.engine.times import takes_late, why_untimed
 from streamflow.model.errors import FlowError
@@ -322,13 +323,13 @@ class _Planner:
         unrepeatable += [one.label for draft in self.stages for one in draft.fused if one.runs_by_clock]
         drafted = [draft.operator for draft in self.stages]
         unrepeatable += [one.label for one in drafted if isinstance(one, KeyedApart) and one.inner.runs_by_clock]
+        exact = any(_wants_positions(stage) for stage in stages if stage.source is None)
         return Plan(
             stages=stages,
-            edges=tuple(self.edges),
+            edges=tuple(_with_key(edge, taken) for edge in self.edges),
             timed=self.timed,
-            tracked=self.tracked
-            or self.timed
-            or any(_wants_positions(stage) for stage in stages if stage.source is None),
+            exact=exact,
+            tracked=self.tracked or self.timed or exact,
             repeatable=not unrepeatable,
             because=tuple(dict.fromkeys(unrepeatable)),
             bounded=all(stage.source.bounded for stage in stages if stage.source is not None),
@@ -380,13 +381,22 @@ def _edge(before: _Exit, consumer: int, port: int, items: int) -> PlannedEdge:
     edge = PlannedEdge(producer=before.stage, consumer=consumer, port=port, output=before.output, items=items)
     if buffer is None:
         return edge
-    return replace(
-        edge,
-        items=buffer.items if buffer.items is not None else items,
-        bytes=buffer.bytes if buffer.bytes is not None else DEFAULT_BYTES,
-        overflow=buffer.overflow,
-        asked=True,
+    edge = replace(
+        edge, items=buffer.items if buffer.items is not None else items, overflow=buffer.overflow, asked=True
     )
+    size = buffer.bytes if buffer.bytes is not None else DEFAULT_BYTES
+    if buffer.overflow != "spill":
+        return replace(edge, bytes=size)
+    path = os.fspath(buffer.path) if buffer.path is not None else None
+    spilling = Spilling(bytes=size, path=path, files=buffer.files, key=buffer.label)
+    return replace(edge, bytes=min(size, DEFAULT_BYTES), spilling=spilling)
+
+
+def _with_key(edge: PlannedEdge, taken: Counter[str]) -> PlannedEdge:
+    """Give an edge that a checkpoint may hold something of a name of its own there."""
+    if edge.spilling is None:
+        return edge
+    return replace(edge, spilling=replace(edge.spilling, key=_key(edge.spilling.key, taken)))
 
 
 def _letters_of(draft: _Draft) -> list[DeadLetters]:

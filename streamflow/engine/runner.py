@@ -29,7 +29,7 @@ from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import TimedStage
 from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
-from streamflow.engine.wiring import ON_DISK, CheckpointPlace, Wiring, durable_for
+from streamflow.engine.wiring import CheckpointPlace, Wiring, durable_for, on_disk
 from streamflow.executors.cores import usable_cores
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
@@ -90,10 +90,13 @@ class Run:
         self._clock = RunClock(loop)
         self._ends = Ends(self._note_error)
         self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
-        writing = IN_MEMORY if self._durable is None else ON_DISK
-        self._wiring = Wiring(plan, Turn(loop, max_stall), self._clock, self._ends, self, fuse=fuse, writing=writing)
+        writing = IN_MEMORY if self._durable is None else on_disk()
+        beside = self._durable.folder if self._durable is not None else None
+        turn = Turn(loop, max_stall)
+        self._wiring = Wiring(plan, turn, self._clock, self._ends, self, fuse=fuse, writing=writing, beside=beside)
         self._resume = resume if isinstance(resume, Checkpoint) else None
         self._stand: Stand = "running"
+        self._completed = False
         self._stall_after = stall_after
         self._durations = Durations()
         self._sampler = Sampler()
@@ -216,8 +219,13 @@ class Run:
             raise FlowError(f"checkpoint(): the run is {self.state}; there is nothing to take one of")
         return await self._take_checkpoint()
 
+    async def _save(self, epoch: int, parts: Mapping[str, Sequence[Any]], items: int) -> None:
+        assert self._durable is not None
+        await self._durable.save(epoch, {**parts, **await self._wiring.parts_of_edges(epoch)}, items)
+        self._wiring.forget(self._durable.oldest, epoch)
+
     async def _take_checkpoint(self) -> Checkpoint:
-        save = self._durable.save if self._durable is not None else None
+        save = self._save if self._durable is not None else None
         checkpoint = await self._checkpoints.take(self._wiring.stages, save)
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
@@ -288,7 +296,7 @@ class Run:
             if not isinstance(error, Exception):
                 raise  # it is for whoever runs the loop
         finally:
-            suspend = self._durable is not None and self._durable.begun
+            suspend = self._durable is not None and self._durable.begun and not self._completed
             await self._ends.close(keep=self._set_aside() if self._error is not None else (), suspend=suspend)
             if self._durable is not None:
                 await self._durable.close()
@@ -320,11 +328,13 @@ class Run:
             await self._wiring.open_sinks(durable.resumed)
 
     async def _complete(self) -> None:
-        """Make all output visible."""
+        """Make all output visible; of what has been finished, no checkpoint can be taken."""
+        self._checkpoints.give_up(FlowError("checkpoint(): the run ended (finished) before it was whole"))
         if self._durable is None:
             await self._ends.complete()
         elif self._durable.begun and self._stand != "done":
             await self._durable.complete(self._checkpoints, self._wiring.stages, self._ends)
+        self._completed = True
 
     async def _run_stages(self) -> None:
         self._measure(0.0)
@@ -393,6 +403,7 @@ class Run:
         return {stage.planned.index for stage in letters if stage.planned.index != self._failed_at}
 
     def _note_error(self, error: BaseException) -> None:
+        self._checkpoints.give_up(FlowError("checkpoint(): the run ended (failed) before it was whole"))
         if self._error is None:
             self._error = error
         elif error is not self._error:
@@ -441,6 +452,7 @@ class Run:
         self._asked = asked
         again = self.state == "cancelling"
         self.state = "cancelling"
+        self._checkpoints.give_up(FlowError(f"checkpoint(): the run ended ({asked}) before it was whole"))
         if self._opening:
             self._task.cancel()
         for stage in self._wiring.stages:

@@ -26,8 +26,6 @@ FAILURES = (Exception, CancelledError)
 MAX_OUT = 2048
 #: Dead letters that a step gathers before it returns.
 MAX_LETTERS = 64
-#: Results of windows that are worked out between two looks at the clock.
-DUE_AT_ONCE = 64
 #: Seconds of work between two looks at the clock.
 SLICE = 0.00025
 
@@ -89,7 +87,8 @@ class Stepper:
         if self.firing is None:
             self.ledger.passed += sum(map(len, out)) if self.program.gathers else len(out)
         # Where exact positions travel with the items, the batch's own would only keep the source's batch alive.
-        return Batch(out, None if self.program.gives == "pair" else self.origin)
+        exact = self.program.gives == "pair" and self.program.exact
+        return Batch(out, None if exact else self.origin)
 
     # -- stepping -------------------------------------------------------------------------------------------------
 
@@ -122,11 +121,13 @@ class Stepper:
 
     def _give_due(self, deadline: float) -> None:
         """Hand on results that are due, until `deadline`, a full `out`, or the last of them."""
-        firing, shaped = self.firing, self.program.shaped
+        firing, program = self.firing, self.program
         if firing is None:
             return
+        bare = program.gives == "item" and not program.parts_late
         while firing.waiting and (len(self.out) < MAX_OUT or deadline == math.inf):
-            self.out += [shaped(moment, result) for moment, result in firing.give(DUE_AT_ONCE)]
+            moment, results = firing.give()
+            self.out += results if bare else [program.shaped(moment, result) for result in results]
             if perf_counter() >= deadline:
                 break
         self.hungry = self._done >= self._total and not firing.waiting
@@ -199,7 +200,7 @@ class Stepper:
                 self._blame(batch.broken, 0, batch.broken.record, self._done, batch.position(self._done))
         origin = self.origin
         self._let_go()
-        if self.program.gives == "item":
+        if self.program.gives == "item" or not self.program.exact:
             self.origin = origin
 
     def _let_go(self) -> None:
@@ -220,7 +221,8 @@ class Stepper:
         """Return where the item under way came from, as exactly as this stage knows."""
         index = max(self._consumed() - 1, 0)
         if self.program.takes == "pair" and not isinstance(self._batch, Block) and self._batch:
-            return resolved(self._batch[index][1])
+            where = resolved(self._batch[index][1])
+            return where if where is not None else self._position_of(index)
         return self._position_of(index)
 
     def place(self, count: int) -> Where:

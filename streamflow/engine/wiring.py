@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
 from streamflow.channels.memory import Channel
+from streamflow.channels.spill_disk import SpillDisk
+from streamflow.channels.spilling import SpillChannel
 from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
 from streamflow.engine.kept_state import KeptState
 from streamflow.engine.outlet import Outlet, RoutingOutlet
-from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
+from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.run_clock import RunClock
 from streamflow.engine.stage import IN_MEMORY, Listener, Stage, Writing
 from streamflow.engine.stages.concurrent import ConcurrentStage
@@ -34,6 +39,7 @@ from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
 from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
+from streamflow.model.positions import Stamp, Where, resolved
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.event_time import EventTime
@@ -42,8 +48,6 @@ from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.map import Apply
 from streamflow.operators.placed import PlacedApply
-from streamflow.state.checkpoint_file import CheckpointFile
-from streamflow.state.encoding import decode, encode
 
 #: Where checkpoints are kept.
 CheckpointPlace = str | os.PathLike[str] | CheckpointStore
@@ -64,6 +68,7 @@ class Wiring:
         *,
         fuse: bool,
         writing: Writing = IN_MEMORY,
+        beside: str | None = None,
     ) -> None:
         self.plan = plan
         self.turn = turn
@@ -72,6 +77,8 @@ class Wiring:
         self.listener = listener
         self.fuse = fuse
         self.writing = writing
+        #: How folders beside the checkpoints begin, for what edges keep that spill.
+        self.beside = beside
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
@@ -91,9 +98,39 @@ class Wiring:
             watched = stage.writer is not None and stage.writer.watched
             stage.eager_flush = watched or not self.plan.bounded_at(stage.planned.index)
         self._connect()
+        for channel in self.channels:
+            if isinstance(channel, SpillChannel):
+                self.ends.edges.append(channel)
+                await channel.open()
+        await self._restore_edges(resume)
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
+
+    # -- what edges keep that spill --------------------------------------------------------------------------------
+
+    def _durable_edges(self) -> Iterator[tuple[str, SpillChannel]]:
+        for edge, channel in zip(self.plan.edges, self.channels, strict=True):
+            if edge.spilling is not None and self.beside is not None:
+                assert isinstance(channel, SpillChannel)
+                yield edge.spilling.key, channel
+
+    async def _restore_edges(self, resume: Checkpoint | None) -> None:
+        for key, channel in self._durable_edges():
+            kept = [self.writing.decode(piece) for piece in (resume.parts.get(key, ()) if resume is not None else ())]
+            await channel.restore(kept[0] if kept else None, resume.epoch if resume is not None else 0)
+
+    async def parts_of_edges(self, epoch: int) -> dict[str, list[Any]]:
+        """Return what barrier `epoch` has overtaken in edges that spill, by their keys; it is on the disk by then."""
+        found = {key: await channel.snapshot(epoch) for key, channel in self._durable_edges()}
+        return {key: [self.writing.encode(kept)] for key, kept in found.items() if kept is not None}
+
+    def forget(self, before: int, saved: int) -> None:
+        """Let edges remove what only checkpoints before epoch `before` could need; `saved` is the last."""
+        for _, channel in self._durable_edges():
+            channel.forget(before, saved)
+
+    # -- ends ------------------------------------------------------------------------------------------------------
 
     async def open_sinks(self, resume: Checkpoint | None) -> None:
         """Open every sink, and have those that were prepared go on from there."""
@@ -237,15 +274,34 @@ class Wiring:
         if edge.output is not None and not edge.letters:
             name += f" [{edge.output}]"
         taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
-        channel = Channel(
-            f"{name} #{taken + 1}" if taken else name,
-            items=edge.items,
-            bytes=edge.bytes,
-            overflow=edge.overflow,
-            between=between,
-        )
+        name = f"{name} #{taken + 1}" if taken else name
+        if edge.spilling is not None:
+            channel = self._spilling(name, edge, edge.spilling, between)
+        else:
+            channel = Channel(name, items=edge.items, bytes=edge.bytes, overflow=edge.overflow, between=between)
         self.channels.append(channel)
         return channel
+
+    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> Channel:
+        from streamflow.state.encoding import decode, encode  # late: most runs write none
+
+        if self.beside is None:
+            parent = spilling.path if spilling.path is not None else tempfile.gettempdir()
+            folder = os.path.join(parent, f"streamflow-spill-{secrets.token_hex(8)}")
+        else:  # where a later run finds it
+            mark = blake2b(f"{self.beside}\0{spilling.key}".encode(), digest_size=8).hexdigest()
+            given = spilling.path
+            folder = f"{self.beside}-{mark}" if given is None else os.path.join(given, f"streamflow-spill-{mark}")
+        return SpillChannel(
+            name,
+            SpillDisk(name, spilling.files, folder, spilling.bytes, durable=self.beside is not None),
+            encode=_encode_located if self.plan.tracked and not edge.letters else encode,
+            decode=decode,
+            items=edge.items,
+            bytes=edge.bytes,
+            between=between,
+            on_event=self.listener.source_tells,
+        )
 
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
         last = planned.fused[-1] if planned.fused else None
@@ -279,8 +335,23 @@ class Wiring:
         ]
 
 
-#: As bytes, by pickle; they are read only as far as they can do no harm.
-ON_DISK = Writing(encode, decode)
+def on_disk() -> Writing:
+    """Return how checkpoints are written to a disk: by pickle, and read only as far as that can do no harm."""
+    from streamflow.state.encoding import decode, encode  # late: most runs keep none
+
+    return Writing(encode, decode)
+
+
+def _encode_located(pairs: list[tuple[Any, Where]]) -> bytes:
+    """Encode items with their positions, which are worked out now: what they would be worked out from is in memory."""
+    from streamflow.state.encoding import encode  # late, as above
+
+    return encode([(item, _settled(where)) for item, where in pairs])
+
+
+def _settled(where: Where) -> Where:
+    """Return a position worked out, with the time that travels with it."""
+    return where._replace(position=resolved(where)) if isinstance(where, Stamp) else resolved(where)
 
 
 def durable_for(
@@ -308,9 +379,12 @@ def durable_for(
     if seconds < LEAST_EVERY:
         raise FlowError(f"run(every={every!r}): give at least {LEAST_EVERY:g} seconds between two checkpoints")
     path: str | None = None
+    store: CheckpointStore
     if isinstance(checkpoint, CheckpointStore):
         store = checkpoint
     elif isinstance(checkpoint, (str, os.PathLike)):
+        from streamflow.state.checkpoint_file import CheckpointFile  # late, as above: it brings SQLite
+
         path = os.fspath(checkpoint)
         store = CheckpointFile(path)
     else:
@@ -349,6 +423,7 @@ def make_stepper(
         gives="pair" if pairs else "item",
         raw=planned.source is not None and planned.source.decode is not None,
         stamps=plan.timed and pairs,
+        exact=plan.exact,
         run_time=run_time,
         fuse=fuse,
     )

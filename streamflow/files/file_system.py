@@ -60,7 +60,11 @@ class OutputFile(ABC):
 
     @abstractmethod
     def sync(self) -> None:
-        """Bring what was written to the disk."""
+        """Bring what was written to the disk.
+
+        A system whose disk refused it may forget what it was to bring, and find nothing left to do the next time: once
+        this has failed, it fails for ever (SyncFailed). What an earlier sync brought is there.
+        """
 
     def truncate(self, length: int) -> None:
         """Cut the file to its first `length` bytes, on the disk too; what is written next follows them."""
@@ -69,6 +73,16 @@ class OutputFile(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close the file."""
+
+
+class SyncFailed(OSError):
+    """Say that what was written to a file may be lost, though it can still be read: a sync of it has failed before."""
+
+    @classmethod
+    def after(cls, error: OSError, path: str) -> SyncFailed:
+        """Return it for the file at `path`, whose sync failed with `error`."""
+        reason = f"this file could not be brought to the disk ({error.strerror}), and the system may have dropped parts"
+        return cls(error.errno, f"{reason}: run again once the disk is well", path)
 
 
 class NobodyReads(OSError):
@@ -135,6 +149,14 @@ class FileSystem(ABC):
     def sync_directory(self, path: str) -> None:
         """Bring the names in a directory to the disk: without it, a new file may not outlive a loss of power."""
         return None
+
+    def make_private_directory(self, path: str) -> None:
+        """Make a directory, in one that is there, which only this user may enter, as far as that can be said."""
+        self.make_directories(path)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory, if it is there."""
+        raise NotImplementedError(f"{type(self).__name__} cannot remove directories")
 
     @abstractmethod
     def rename(self, old: str, new: str) -> None:

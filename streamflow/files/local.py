@@ -9,7 +9,7 @@ import select
 import stat
 from contextlib import suppress
 
-from streamflow.files.file_system import FileSystem, InputFile, Kind, NobodyReads, OutputFile, Status
+from streamflow.files.file_system import FileSystem, InputFile, Kind, NobodyReads, OutputFile, Status, SyncFailed
 
 
 class LocalInput(InputFile):
@@ -48,6 +48,8 @@ class LocalOutput(OutputFile):
         self._length = status.st_size if self._regular else 0
         self._gone = 0
         self._torn = False
+        #: What kept the file from being brought to the disk.
+        self._unsynced: OSError | None = None
 
     @property
     def length(self) -> int:
@@ -99,8 +101,15 @@ class LocalOutput(OutputFile):
 
     def sync(self) -> None:
         """Wait for the disk."""
-        if self._regular:
+        if not self._regular:
+            return
+        if self._unsynced is not None:
+            raise SyncFailed.after(self._unsynced, self._path)
+        try:
             os.fsync(self._descriptor)
+        except OSError as error:
+            self._unsynced = _naming(error, self._path)
+            raise self._unsynced from None
 
     def truncate(self, length: int) -> None:
         """Cut the file and wait for the disk; a line that was torn there is gone with the rest."""
@@ -228,6 +237,16 @@ class LocalFiles(FileSystem):
     def sync_directory(self, path: str) -> None:
         """Sync the directory, where the system can."""
         _sync_directory(path or ".")
+
+    def make_private_directory(self, path: str) -> None:
+        """Make a directory with the rights of its owner alone."""
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory, if it is there."""
+        with suppress(FileNotFoundError):
+            os.rmdir(path)
 
     def rename(self, old: str, new: str) -> None:
         """Rename and sync the directory, without which the new name may not outlive a loss of power."""

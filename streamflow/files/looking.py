@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from streamflow.files.file_system import InputFile
-from streamflow.files.tail_state import HEAD, Seen, has_mark
+from streamflow.files.tail_state import Seen, has_mark
 from streamflow.model.errors import RecordError
 from streamflow.model.positions import Position
+
+#: Bytes that are compared: tables begin with a schema, which many have.
+LOOK = 4096
 
 
 def look_at(file: InputFile, path: str) -> Seen | None:
@@ -16,7 +19,7 @@ def look_at(file: InputFile, path: str) -> Seen | None:
         return None
     if status.kind != "file":
         return None
-    buffer = bytearray(HEAD)
+    buffer = bytearray(LOOK)
     head = bytes(buffer[: file.read_into(buffer)])
     file.seek(0)
     return Seen(path, status.device, status.inode, status.size, head)

@@ -80,6 +80,14 @@ class RootedFiles(FileSystem):
         """Bring the names in a directory to the disk."""
         self._files.sync_directory(self.inside(path))
 
+    def make_private_directory(self, path: str) -> None:
+        """Make a directory that only this user may enter."""
+        self._files.make_private_directory(self.inside(path))
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory."""
+        self._files.remove_directory(self.inside(path))
+
     def rename(self, old: str, new: str) -> None:
         """Give `old` the name `new`."""
         self._files.rename(self.inside(old), self.inside(new))

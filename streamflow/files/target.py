@@ -105,9 +105,10 @@ class Target:
 
     def write(self, data: memoryview) -> None:
         """Append `data`; FileNotFoundError if there was no file to go on with."""
-        if not self._open:
+        if not self._open and data:
             raise self._lost("is not there to go on with")
-        self.file.write(data)
+        if data:
+            self.file.write(data)
 
     def secure(self) -> dict[str, Any]:
         """Bring everything to the disk, the name of a new file too, and return what `resume` needs."""

@@ -18,7 +18,7 @@ from streamflow.flows.resolve import (
     as_state_place,
 )
 from streamflow.flows.runnable import Runnable
-from streamflow.model.arguments import duration_of, seconds_of, whole_number
+from streamflow.model.arguments import duration_of, memory_of, seconds_of, whole_number
 from streamflow.model.errors import FlowError
 from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
@@ -487,21 +487,24 @@ class Flow(Generic[T]):
     def buffer(
         self,
         items: int | None = None,
-        bytes: int | None = None,
+        bytes: int | str | None = None,
         *,
         overflow: Overflow = "block",
+        path: str | os.PathLike[str] | None = None,
         name: str | None = None,
     ) -> Flow[T]:
-        """Put an edge here, bounded by `items` and `bytes`, and say what happens when it is full.
+        """Put an edge here, bounded by `items` and `bytes` (as "64MB"), and say what happens when it is full.
 
         `block` lets the input wait; `drop_oldest` and `drop_newest` make room; `latest` keeps one item, the newest;
-        `fail` ends the run with `BufferOverflow`.
+        `fail` ends the run with `BufferOverflow`. `spill` goes on to the disk, in the folder `path` (or that for
+        temporary files), where it takes `bytes` at most, and blocks then; `items` bound what is in memory.
         """
         if items is not None:
             whole_number("buffer(items=...)", items, 1)
         if bytes is not None:
+            bytes = memory_of("buffer(bytes=...)", bytes, 0) if isinstance(bytes, str) else bytes
             whole_number("buffer(bytes=...)", bytes, 1)
-        return self._then(Buffer(items, bytes, overflow, name))
+        return self._then(Buffer(items, bytes, overflow, path, name))
 
     # -- graph ----------------------------------------------------------------------------------------------------
 

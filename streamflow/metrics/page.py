@@ -67,10 +67,8 @@ def _checkpoints(statistics: RunStatistics) -> str:
     if found.resumed_from is not None:
         words.append(f"resumed at {found.resumed_at:,} items (number {found.resumed_from:,})")
     if found.saved:
-        longest = written(found.longest, "seconds")
-        words.append(
-            f"the last, number {found.epoch:,}, of {written(found.bytes, 'bytes')}; the longest took {longest}"
-        )
+        words.append(f"the last, number {found.epoch:,}, of {written(found.bytes, 'bytes')}")
+        words.append(f"the longest took {written(found.longest, 'seconds')}")
     if found.failed:
         words.append(f"{found.failed:,} could not be kept")
     if statistics.promise:
@@ -237,6 +235,9 @@ def _edges(statistics: RunStatistics) -> str:
 def _edge(edge: EdgeStatistics, elapsed: float) -> tuple[str, ...]:
     counts = (edge.sent, edge.received, edge.overflowed, edge.abandoned, edge.high_water)
     room = f"{edge.max_items:,} items, {written(edge.max_bytes, 'bytes')}"
+    if edge.max_spilled_bytes:
+        most, cap = written(edge.spilled_high_water, "bytes"), written(edge.max_spilled_bytes, "bytes")
+        room += f"; on the disk {cap}, of which {most} were used at most"
     return (edge.name, *(f"{count:,}" for count in counts), room, _time(edge.blocked, elapsed))
 
 

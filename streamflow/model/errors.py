@@ -30,6 +30,10 @@ class BufferOverflow(StreamflowError):
     """Say that an edge with `overflow="fail"` was full."""
 
 
+class SpillDamaged(StreamflowError):
+    """Say that what an edge had written to the disk cannot be read back: it was damaged there."""
+
+
 class InboxClosed(StreamflowError):
     """Say that an item was sent to an inbox that takes no more."""
 

@@ -118,6 +118,14 @@ class SourcesLetGo(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFull(Event):
+    """There is no space left where `edge` spills to, `folder`: its sender waits, and tries again."""
+
+    edge: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileChanged(Event):
     """The file that a source follows became another; `change` is one word, `detail` a sentence.
 

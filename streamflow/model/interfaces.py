@@ -542,6 +542,16 @@ class CheckpointStore(ABC):
     def label(self) -> str:
         """Return what it is called in messages: a path."""
 
+    @property
+    def folder(self) -> str | None:
+        """Return how the paths of folders beside the checkpoints begin, where edges spill; None if they cannot."""
+        return None
+
+    @property
+    def kept(self) -> int:
+        """Return how many of the last checkpoints are kept."""
+        return 1
+
     @abstractmethod
     def open(self) -> None:
         """Make it ours; raise FlowError if another run has it, an OSError that names what is wrong with the place."""

@@ -13,8 +13,8 @@ Backoff = Literal["exponential", "linear", "fixed"]
 BACKOFFS = ("exponential", "linear", "fixed")
 
 #: What an edge does with items for which it has no room.
-Overflow = Literal["block", "drop_oldest", "drop_newest", "latest", "fail"]
-OVERFLOWS: tuple[Overflow, ...] = ("block", "drop_oldest", "drop_newest", "latest", "fail")
+Overflow = Literal["block", "drop_oldest", "drop_newest", "latest", "fail", "spill"]
+OVERFLOWS: tuple[Overflow, ...] = ("block", "drop_oldest", "drop_newest", "latest", "fail", "spill")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,9 +9,11 @@ from typing import Literal, TypeVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeStatistics:
-    """Count what went over one edge: `sent = received + overflowed + queued + abandoned`. `blocked` is in seconds.
+    """Count what went over one edge: `sent + restored = received + overflowed + queued + abandoned`.
 
-    `producer` and `consumer` are the names of the stages that it joins.
+    `producer` and `consumer` are the names of the stages that it joins; `blocked` is in seconds. Of an edge that
+    spills, `spilled` of the items that are queued lie on the disk, which holds `spilled_bytes`, had
+    `spilled_high_water`, and may have `max_spilled_bytes`; `restored` are items that an earlier run's checkpoint held.
     """
 
     name: str
@@ -27,11 +29,16 @@ class EdgeStatistics:
     max_bytes: int = 0
     high_water: int = 0
     blocked: float = 0.0
+    restored: int = 0
+    spilled: int = 0
+    spilled_bytes: int = 0
+    spilled_high_water: int = 0
+    max_spilled_bytes: int = 0
 
     @property
     def conserved(self) -> bool:
         """Tell whether every item that was sent is accounted for."""
-        return self.sent == self.received + self.overflowed + self.queued + self.abandoned
+        return self.sent + self.restored == self.received + self.overflowed + self.queued + self.abandoned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,11 @@ class Aggregation:
     merge: Callable[[Any, Any], Any] | None
     #: Tell what the slot says; it is not changed, and shares nothing with what is told.
     result: Callable[[Any], Any]
+    #: Whether no update ever fails.
+    certain: bool = False
+    #: Copy a slot so that it can be put back, if another aggregation refuses the item. None where a slot may hold much:
+    #: then it depends on the value alone whether an update fails, and `begin` fails with the same values.
+    spare: Callable[[Any], Any] | None = None
     #: What the text refers to: `h#_0` and so on.
     names: Mapping[str, Any] = field(default_factory=dict)
 

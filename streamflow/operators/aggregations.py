@@ -12,6 +12,7 @@ import math
 import operator
 from bisect import insort
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from streamflow.model.errors import FlowError
@@ -44,6 +45,7 @@ def count() -> Aggregation:
     3
     """
     return Aggregation(
+        certain=True,
         form="count()",
         value=None,
         begin="1",
@@ -51,7 +53,7 @@ def count() -> Aggregation:
         start=lambda v: 1,
         update=lambda slot, v: slot + 1,
         merge=operator.add,
-        result=_itself,
+        result=itself,
     )
 
 
@@ -62,6 +64,7 @@ def sum(value: Value = None) -> Aggregation:
     3.5
     """
     return Aggregation(
+        spare=itself,
         form=form_of("sum", value),
         value=value,
         # From 0, as Python's own: what cannot be added fails at once, and an array is not added to in its place.
@@ -70,7 +73,7 @@ def sum(value: Value = None) -> Aggregation:
         start=lambda v: 0 + v,
         update=lambda slot, v: slot + v,
         merge=operator.add,
-        result=_itself,
+        result=itself,
     )
 
 
@@ -81,6 +84,7 @@ def mean(value: Value = None) -> Aggregation:
     1.5
     """
     return Aggregation(
+        spare=list.copy,
         form=form_of("mean", value),
         value=value,
         begin="[0 + v, 1]",
@@ -117,14 +121,15 @@ def first(value: Value = None) -> Aggregation:
     2
     """
     return Aggregation(
+        certain=True,
         form=form_of("first", value),
         value=value,
         begin="v",
         add=(),
-        start=_itself,
+        start=itself,
         update=lambda slot, v: slot,
         merge=lambda one, other: one,
-        result=_itself,
+        result=itself,
     )
 
 
@@ -135,14 +140,15 @@ def last(value: Value = None) -> Aggregation:
     3
     """
     return Aggregation(
+        certain=True,
         form=form_of("last", value),
         value=value,
         begin="v",
         add=("a[#] = v",),
-        start=_itself,
+        start=itself,
         update=lambda slot, v: v,
         merge=lambda one, other: other,
-        result=_itself,
+        result=itself,
     )
 
 
@@ -164,6 +170,7 @@ def top_k(k: int, value: Value = None) -> Aggregation:
         return slot
 
     return Aggregation(
+        spare=list.copy,
         form=form_of("top_k", value, k),
         value=value,
         begin="[v] if v <= v else []",  # NaN is not less or equal, and what cannot be compared fails at once
@@ -262,6 +269,7 @@ def collect(value: Value = None) -> Aggregation:
     ['A', 'B']
     """
     return Aggregation(
+        certain=True,
         form=form_of("collect", value),
         value=value,
         begin="[v]",
@@ -293,6 +301,7 @@ def custom(
             require_plain(function, f"custom(..., {name}=...)")
     used = [f"{name}={name_of(function)}" for name, function in given.items() if function is not None]
     return Aggregation(
+        spare=deepcopy,
         form=f"custom({', '.join(used)})",
         value=None,
         begin="h#_1(h#_0(), v)",
@@ -300,7 +309,7 @@ def custom(
         start=lambda v: add(init(), v),
         update=add,
         merge=merge,
-        result=_itself if result is None else result,
+        result=itself if result is None else result,
         names={"h#_0": init, "h#_1": add},
     )
 
@@ -310,7 +319,8 @@ def _require_positive(name: str, k: object) -> None:
         raise FlowError(f"{name}({k!r}): expected how many to keep, a whole number of at least 1")
 
 
-def _itself(slot: Any) -> Any:
+def itself(slot: Any) -> Any:
+    """Return the slot: it says already what is asked."""
     return slot
 
 
@@ -326,6 +336,7 @@ def _extreme(name: str, keeps: str, value: Value) -> Aggregation:
         return v if not stands(v, slot) and v == v else slot
 
     return Aggregation(
+        spare=itself,
         form=form_of(name, value),
         value=value,
         begin=f"v if v {keeps} v else v",  # what cannot be compared fails here, and not at the next item
@@ -333,7 +344,7 @@ def _extreme(name: str, keeps: str, value: Value) -> Aggregation:
         start=start,
         update=update,
         merge=update,
-        result=_itself,
+        result=itself,
     )
 
 

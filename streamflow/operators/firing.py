@@ -16,6 +16,8 @@ from streamflow.operators.event_time import Clock
 
 #: Cells in one piece of a snapshot: it is encoded within a turn.
 CELLS_A_CHUNK = 2000
+#: Results that are made between two looks at the clock.
+DUE_AT_ONCE = 64
 _ATOMS = frozenset([int, float, str, bytes, bool, type(None), complex])
 
 
@@ -39,8 +41,8 @@ class Firing(Timed):
     def __init__(self) -> None:
         super().__init__()
         self.due = math.inf
-        #: Pairs of the time at which results are due (None: the end of the window of each) and an iterator of them.
-        self.waiting: deque[tuple[float | None, Iterator[Any]]] = deque()
+        #: Pairs of the time at which results are due (None: the end of the window of each), and these, piece by piece.
+        self.waiting: deque[tuple[float | None, Iterator[list[Any]]]] = deque()
 
     @abstractmethod
     def fire(self) -> None:
@@ -52,17 +54,16 @@ class Firing(Timed):
 
     def let_out(self, moment: float | None, results: Iterable[Any]) -> None:
         """Have `results` leave, after those that wait already."""
-        self.waiting.append((moment, iter(results)))
+        self.waiting.append((moment, pieces(results, DUE_AT_ONCE)))
 
-    def give(self, limit: int) -> list[tuple[float | None, Any]]:
-        """Return up to `limit` results that wait, each with the time at which it was due."""
-        taken: list[tuple[float | None, Any]] = []
-        while self.waiting and len(taken) < limit:
+    def give(self) -> tuple[float | None, list[Any]]:
+        """Return the next few results that wait, none if there are no more, and the time at which they were due."""
+        while self.waiting:
             moment, results = self.waiting[0]
-            taken += [(moment, result) for result in islice(results, limit - len(taken))]
-            if len(taken) < limit:
-                self.waiting.popleft()
-        return taken
+            for piece in results:
+                return moment, piece
+            self.waiting.popleft()
+        return None, []
 
     def stamp(self, moment: float | None, result: Any) -> Stamp | None:
         """Return the time that travels with a result which was due at `moment`: the last one in its window."""
@@ -170,8 +171,8 @@ def copied(slot: Any) -> Any:
     return deepcopy(slot)
 
 
-def pieces(cells: Iterable[Any]) -> Iterator[list[Any]]:
-    """Cut `cells` into lists of at most `CELLS_A_CHUNK`."""
+def pieces(cells: Iterable[Any], size: int = CELLS_A_CHUNK) -> Iterator[list[Any]]:
+    """Cut `cells` into lists of at most `size`."""
     rest = iter(cells)
-    while piece := list(islice(rest, CELLS_A_CHUNK)):
+    while piece := list(islice(rest, size)):
         yield piece

@@ -163,18 +163,23 @@ class Remembered(Kept):
             raise TypeError(f"{self.label}: expected (state, result) of the function, it gave {type(given).__name__}")
         state, result = given
         key = known(key)
-        if self.ttl is not None or state is None:
+        if self.ttl is not None:
             self.store.delete(key)
-        if state is not None:
-            self.store.put(key, (state, self._now()))
-        self._forget()
+            now = self._now()
+            if state is not None:
+                self.store.put(key, (state, now))
+            self._forget(now - self.ttl)
+        elif state is not None:
+            self.store.put(key, (state, 0.0))
+        else:
+            self.store.delete(key)
         return result
 
-    def _forget(self) -> None:
-        """Forget two keys at the most, so that no item pays for many, and more are forgotten than come."""
-        for _ in range(2 if self.ttl is not None else 0):
+    def _forget(self, before: float) -> None:
+        """Forget keys that were not touched since: two at the most, so that no item pays for many."""
+        for _ in range(2):
             oldest = self.store.oldest()
-            if oldest is None or not self._over(oldest[1][1]):
+            if oldest is None or oldest[1][1] > before:
                 return
             self.store.delete(oldest[0])
 

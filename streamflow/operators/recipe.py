@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from streamflow.model.errors import FlowError
+from streamflow.model.windows import WindowResult
 from streamflow.operators.aggregation import Aggregation
-from streamflow.operators.aggregations import collect
+from streamflow.operators.aggregations import collect, itself
 from streamflow.operators.callables import name_of, require_plain
 
-#: Of these no update ever fails; they come last, so that one item is either in all slots or in none.
-_CERTAIN = ("count(", "first(", "last(", "collect(")
+_WINDOW_RESULTS = """
+def window_results(kind, start, end, cells, new=object.__new__, set_key=set_key, set_start=set_start, set_end=set_end,
+                   set_value=set_value):
+    out = []
+    for key, a in cells:
+        result = new(kind)
+        set_key(result, key)
+        set_start(result, start)
+        set_end(result, end)
+        set_value(result, {value})
+        out.append(result)
+    return out
+"""
 
 
 @dataclass(frozen=True)
@@ -37,18 +50,22 @@ class Recipe:
         """Tell whether two cells can be made one."""
         return all(one.merge is not None for one in self.aggregations)
 
-    @cached_property
-    def order(self) -> list[int]:
-        """Return the order in which slots are updated: those first that may refuse a value."""
-        return sorted(range(len(self.aggregations)), key=self._certain)
+    # An item is in all slots or in none: those that may refuse it are asked first, and put back if another refuses it.
 
     @cached_property
-    def reversible(self) -> bool:
-        """Tell whether a cell must be put back where an update fails: one before it may have been done."""
-        return sum(not self._certain(at) for at in range(len(self.aggregations))) > 1
+    def risky(self) -> tuple[int, ...]:
+        """Return the slots whose updates may fail for what they hold; they can be put back."""
+        return tuple(at for at, one in enumerate(self.aggregations) if not one.certain and one.spare is not None)
 
-    def _certain(self, at: int) -> bool:
-        return self.aggregations[at].form.startswith(_CERTAIN)
+    @cached_property
+    def checked(self) -> tuple[int, ...]:
+        """Return the slots whose updates fail for what the value is; they may hold much."""
+        return tuple(at for at, one in enumerate(self.aggregations) if not one.certain and one.spare is None)
+
+    @cached_property
+    def certain(self) -> tuple[int, ...]:
+        """Return the slots whose updates never fail."""
+        return tuple(at for at, one in enumerate(self.aggregations) if one.certain)
 
     def read(self, item: Any, calls: Sequence[Callable[[Any], Any]]) -> list[Any]:
         """Return the values of `item`, by the users' functions as they are to be called."""
@@ -61,13 +78,38 @@ class Recipe:
 
     def update(self, cell: list[Any], values: Sequence[Any]) -> None:
         """Take further values into `cell`; an error leaves it as it was."""
-        before = cell[:]
+        self.check(values)
+        before = self.spared(cell)
         try:
-            for at in self.order:
-                cell[at] = self.aggregations[at].update(cell[at], values[at])
+            self.try_update(cell, values)
         except BaseException:
-            cell[:] = before
+            self.put_back(cell, before)
             raise
+        self.settle(cell, values)
+
+    def check(self, values: Sequence[Any]) -> None:
+        """Raise what an update of the slots that may hold much would raise."""
+        for at in self.checked:
+            self.aggregations[at].start(values[at])
+
+    def spared(self, cell: list[Any]) -> list[Any]:
+        """Return copies of what `put_back` puts back."""
+        return [self.aggregations[at].spare(cell[at]) for at in self.risky]  # type: ignore[misc]  # they have one
+
+    def put_back(self, cell: list[Any], before: list[Any]) -> None:
+        """Set the slots of which there are copies."""
+        for at, slot in zip(self.risky, before, strict=True):
+            cell[at] = slot
+
+    def try_update(self, cell: list[Any], values: Sequence[Any]) -> None:
+        """Update the slots that may refuse their value."""
+        for at in self.risky:
+            cell[at] = self.aggregations[at].update(cell[at], values[at])
+
+    def settle(self, cell: list[Any], values: Sequence[Any]) -> None:
+        """Update the other ones, whose values were checked."""
+        for at in (*self.checked, *self.certain):
+            cell[at] = self.aggregations[at].update(cell[at], values[at])
 
     def merge(self, one: list[Any], other: list[Any]) -> list[Any]:
         """Return one cell made of two, of which the first was begun earlier."""
@@ -76,11 +118,33 @@ class Recipe:
             for aggregation, first, second in zip(self.aggregations, one, other, strict=True)
         ]
 
-    def value(self, cell: Sequence[Any]) -> Any:
-        """Return what `cell` says."""
+    @cached_property
+    def value(self) -> Callable[[Sequence[Any]], Any]:
+        """Return the function that tells what a cell says; put together once, since it is called for each result."""
+        text, names = self._told
+        function: Callable[[Sequence[Any]], Any] = eval(f"lambda a: {text}", names)  # names of ours, and quoted ones
+        return function
+
+    @property
+    def _told(self) -> tuple[str, dict[str, Any]]:
+        """Return the expression of what the cell `a` says, and what its names mean."""
+        said = [f"a[{at}]" if one.result is itself else f"r{at}(a[{at}])" for at, one in enumerate(self.aggregations)]
+        names = {f"r{at}": one.result for at, one in enumerate(self.aggregations)}
         if self.names is None:
-            return self.aggregations[0].result(cell[0])
-        return {name: one.result(slot) for name, one, slot in zip(self.names, self.aggregations, cell, strict=True)}
+            return said[0], names
+        return f"{{{', '.join(f'{name!r}: {one}' for name, one in zip(self.names, said, strict=True))}}}", names
+
+    @cached_property
+    def window_results(self) -> Callable[[type[WindowResult], float, float, Iterable[tuple[Any, Any]]], list[Any]]:
+        """Return what makes results of the kind, start, end, and pairs of key and cell that it is given.
+
+        It sets the fields itself: a frozen dataclass takes four times as long to make itself.
+        """
+        value, names = self._told
+        names |= {f"set_{name}": getattr(WindowResult, name).__set__ for name in ("key", "start", "end", "value")}
+        exec(_WINDOW_RESULTS.format(value=value), names)
+        made: Callable[..., list[Any]] = names["window_results"]
+        return made
 
     # -- as text for generated code: `a` is the cell, `@` the operator's number -------------------------------------
 
@@ -106,23 +170,28 @@ class Recipe:
 
     @property
     def update_lines(self) -> list[str]:
-        """Return the statements that update the cell `a`."""
-        lines = [self._spelled(line, at) for at in self.order for line in self.aggregations[at].add]
-        if not self.reversible:
-            return lines or ["pass"]
-        return [
-            "b = a[:]",
-            "try:",
-            *(f"    {line}" for line in lines),
-            "except BaseException:",
-            "    a[:] = b",
-            "    raise",
-        ]
+        """Return the statements that update the cell `a`; nothing is spared or checked that need not be."""
+        risky, checked = self._added(self.risky), self._added(self.checked)
+        certain = self._added(self.certain)
+        if len(self.risky) + len(self.checked) <= 1:
+            return [*risky, *checked, *certain] or ["pass"]
+        tests = [self._spelled(self.aggregations[at].begin, at) for at in self.checked]
+        copies = [f"b@_{at} = {self._copy(at)}" for at in self.risky]
+        restored = [f"    a[{at}] = b@_{at}" for at in self.risky]
+        tried = ["try:", *(f"    {line}" for line in risky), "except BaseException:", *restored, "    raise"]
+        return [*tests, *copies, *(tried if self.risky else ()), *checked, *certain]
+
+    def _added(self, slots: Sequence[int]) -> list[str]:
+        return [self._spelled(line, at) for at in slots for line in self.aggregations[at].add]
+
+    def _copy(self, at: int) -> str:
+        return f"a[{at}]" if self.aggregations[at].spare is itself else f"h@_{at}_99(a[{at}])"
 
     @property
     def texts(self) -> dict[str, Any]:
         """Return what the statements refer to."""
-        return {
+        copies = {f"h@_{at}_99": self.aggregations[at].spare for at in self.risky}
+        return copies | {
             name.replace("#", f"@_{at}"): value
             for at, one in enumerate(self.aggregations)
             for name, value in one.names.items()
@@ -149,6 +218,7 @@ def reduced(function: Callable[[Any, Any], Any]) -> Recipe:
     """Return the recipe that folds items, beginning with the first."""
     require_plain(function, "reduce")
     folding = Aggregation(
+        spare=deepcopy,
         form=f"reduce({name_of(function)})",
         value=None,
         begin="v",
@@ -156,7 +226,7 @@ def reduced(function: Callable[[Any, Any], Any]) -> Recipe:
         start=lambda item: item,
         update=function,
         merge=function,
-        result=lambda slot: slot,
+        result=itself,
         names={"h#_0": function},
     )
     return Recipe((folding,), None)

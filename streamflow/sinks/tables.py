@@ -48,8 +48,8 @@ class TableSink(FileSink[Any]):
     def unresumable(self) -> str:
         """Say why a table cannot be gone on with."""
         return (
-            f"{type(self).__name__}({self.label!r}): its file has one end only, so that it cannot be cut and gone on "
-            f"with: write JSON Lines or CSV (Rolling makes many parts), or leave checkpoint= out"
+            "its file has one end only, so that it cannot be cut and gone on with: write JSON Lines or CSV (Rolling "
+            "makes many parts), or leave checkpoint= out"
         )
 
     def target(self, bounded: bool, mark: str | None) -> Target:

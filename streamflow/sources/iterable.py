@@ -155,7 +155,10 @@ class SequenceReader(PullReader[T]):
 
     async def seek(self, position: Position) -> None:
         """Go on from item `position.index`."""
-        self._index = _index_of(position)
+        wanted = _index_of(position)
+        if wanted > len(self._items):
+            raise RecordError(f"{self._label} ends at item {len(self._items):,}, before {position}: it has changed")
+        self._index = wanted
 
 
 class IteratorReader(PullReader[T]):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from streamflow.model.arguments import seconds_of, whole_number
+from streamflow.model.errors import RecordError
 from streamflow.model.interfaces import Reader, Source
 from streamflow.model.positions import Position
 
@@ -20,7 +21,7 @@ class Ticks(Source[int]):
     ones keep to the times set by the first.
     """
 
-    guarantee = "made anew; at most once with checkpoints"
+    guarantee = "counted on from any position"
 
     every: float
     _: KW_ONLY
@@ -35,6 +36,11 @@ class Ticks(Source[int]):
     def bounded(self) -> bool:
         """Tell whether there is a `count`."""
         return self.count is not None
+
+    @property
+    def replayable(self) -> bool:
+        """Tell that it can count on from any number; the next tick after that comes at once."""
+        return True
 
     async def open(self) -> Reader[int]:
         """Begin to count at the first read."""
@@ -67,6 +73,12 @@ class TickReader(Reader[int]):
     def position(self) -> Position:
         """Return the number of the next tick."""
         return Position(self._label, index=self._index)
+
+    async def seek(self, position: Position) -> None:
+        """Count on from `position.index`."""
+        if position.index is None:
+            raise RecordError(f"cannot seek to {position}: it has no index")
+        self._index, self._due = position.index, None
 
     def drain(self) -> bool:
         """End: a tick that is not due yet does not come."""

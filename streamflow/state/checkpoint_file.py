@@ -67,6 +67,16 @@ class CheckpointFile(CheckpointStore):
         """Return the path, as it was given."""
         return self._name
 
+    @property
+    def folder(self) -> str | None:
+        """Return a path beside it."""
+        return f"{self._path}.edge"
+
+    @property
+    def kept(self) -> int:
+        """Return how many there are at most."""
+        return self._keep
+
     def open(self) -> None:
         """Lock the file, and make it if it is missing or empty."""
         if self._db is not None:

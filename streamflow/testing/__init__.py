@@ -1,4 +1,4 @@
-"""Test flows and parts: trials, virtual clock, faulty parts, leak check, cancellation everywhere, conformance suites.
+"""Test flows and parts: trials, virtual clock, simulation, crashes, faulty parts, leaks, cancellation, suites.
 
 Public: whoever writes a source, a sink or an operator runs the same suites over it that streamflow runs over
 its own. Nothing here imports pytest; the suites are plain classes that pytest (or anything else) collects and
@@ -19,12 +19,24 @@ if TYPE_CHECKING:
     from streamflow.testing.conformance.sinks import SinkSuite as SinkSuite
     from streamflow.testing.conformance.sources import SourceSuite as SourceSuite
     from streamflow.testing.conformance.state_stores import StateStoreSuite as StateStoreSuite
+    from streamflow.testing.crashes import CrashExplorer as CrashExplorer
+    from streamflow.testing.crashes import Death as Death
+    from streamflow.testing.crashes import NotRecovered as NotRecovered
     from streamflow.testing.faults import CallLog as CallLog
     from streamflow.testing.faults import FaultySink as FaultySink
     from streamflow.testing.faults import FaultySource as FaultySource
     from streamflow.testing.faults import InjectedError as InjectedError
     from streamflow.testing.leaks import check_leaks as check_leaks
     from streamflow.testing.leaks import no_leaks as no_leaks
+    from streamflow.testing.sealed_world import NotSimulated as NotSimulated
+    from streamflow.testing.simulated_checkpoints import SimulatedCheckpoints as SimulatedCheckpoints
+    from streamflow.testing.simulated_disk import Crash as Crash
+    from streamflow.testing.simulated_disk import Fault as Fault
+    from streamflow.testing.simulated_disk import SimulatedDisk as SimulatedDisk
+    from streamflow.testing.simulation import Simulated as Simulated
+    from streamflow.testing.simulation import SimulatedLoop as SimulatedLoop
+    from streamflow.testing.simulation import seeds as seeds
+    from streamflow.testing.simulation import simulate as simulate
     from streamflow.testing.trials import Trial as Trial
     from streamflow.testing.trials import trial as trial
     from streamflow.testing.virtual_clock import LoopDeadlock as LoopDeadlock
@@ -36,13 +48,23 @@ if TYPE_CHECKING:
 _HOMES = {
     "CallLog": "faults",
     "CancelPoint": "cancellation",
+    "Crash": "simulated_disk",
+    "CrashExplorer": "crashes",
+    "Death": "crashes",
     "ExecutorSuite": "conformance.executors",
+    "Fault": "simulated_disk",
     "FaultySink": "faults",
     "FaultySource": "faults",
     "InjectedError": "faults",
     "LoopDeadlock": "virtual_clock",
+    "NotRecovered": "crashes",
+    "NotSimulated": "sealed_world",
     "OperatorSuite": "conformance.operators",
     "Outcome": "cancellation",
+    "Simulated": "simulation",
+    "SimulatedCheckpoints": "simulated_checkpoints",
+    "SimulatedDisk": "simulated_disk",
+    "SimulatedLoop": "simulation",
     "SinkSuite": "conformance.sinks",
     "SourceSuite": "conformance.sources",
     "StateStoreSuite": "conformance.state_stores",
@@ -54,6 +76,8 @@ _HOMES = {
     "hold": "virtual_clock",
     "no_leaks": "leaks",
     "run": "virtual_clock",
+    "seeds": "simulation",
+    "simulate": "simulation",
     "trial": "trials",
 }
 

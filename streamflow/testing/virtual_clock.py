@@ -57,7 +57,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._at_turn: dict[int, list[Callable[[], object]]] = {}
         self._expected: dict[object, str] = {}
         self._pooled = False
-        super().__init__(_VirtualSelector(self, patience))
+        super().__init__(self._make_selector(patience))
         self._set_resolution()
 
     def time(self) -> float:
@@ -96,6 +96,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Take another pool for `run_in_executor(None, …)`."""
         self._pooled = True
         super().set_default_executor(executor)
+
+    def _make_selector(self, patience: float) -> selectors.BaseSelector:
+        return _VirtualSelector(self, patience)
 
     # asyncio offers no seam for the next three: `_ready` and `_scheduled` are what every release since 3.4
     # has called them.

@@ -12,6 +12,7 @@ import pytest
 import streamflow as sf
 from streamflow.cli.exit_codes import BUG, CONFIGURATION, DATA, FAILED, RETRY, USAGE, exit_code
 from streamflow.configuration.problem import ConfigurationError
+from streamflow.model.errors import CheckpointDamaged, NotSerialisable
 
 COMMAND = [sys.executable, "-c", "from streamflow.cli import main; main()", "run"]
 
@@ -31,6 +32,8 @@ COMMAND = [sys.executable, "-c", "from streamflow.cli import main; main()", "run
         (BrokenPipeError(), FAILED),
         (sf.ItemTimeout("slow"), RETRY),
         (sf.FlowDeadlock("circle"), FAILED),
+        (CheckpointDamaged("each"), DATA),
+        (NotSerialisable("a lock"), FAILED),
         (ValueError("never raised, so that nobody knows whose it is"), FAILED),
     ],
 )

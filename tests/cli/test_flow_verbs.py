@@ -107,6 +107,15 @@ def test_a_graph_as_text_mermaid_and_json(project: Path) -> None:
     assert found["stages"][0]["parts"][0] == "sample.jsonl"
     assert [edge["dead_letters"] for edge in found["edges"]] == [False, True]
     assert found["bounded"]
+    assert {(one["sink"], one["promise"]) for one in found["with_checkpoints"]} == {
+        ("paid.jsonl", "exactly once"),
+        ("bad.jsonl", "exactly once"),
+    }
+
+
+def test_the_checkpoints_of_the_template_may_be_used(project: Path) -> None:
+    replace(project / "app.toml", "# checkpoint =", "checkpoint =")
+    assert "paid.jsonl: exactly once" in call("validate", "app.toml").stdout
 
 
 # -- test ---------------------------------------------------------------------------------------------------------

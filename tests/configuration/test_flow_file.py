@@ -72,6 +72,7 @@ def stages(*tables: str) -> str:
         ("{ batch = 2 }, { unbatch = true }", [1, 2, 3]),
         ('{ batch = 2, within = "1s" }, { unbatch = true }', [1, 2, 3]),
         ('{ buffer = 10, overflow = "block" }', [1, 2, 3]),
+        ('{ buffer = 10, bytes = "1MB", overflow = "spill", path = "." }', [1, 2, 3]),
         ('{ timeout = "10s" }', [1, 2, 3]),
         ('{ throttle = 1000, per = "1ms" }', [1, 2, 3]),
         ('{ map = "conf_steps:double", on = "loop" }', [2, 4, 6]),

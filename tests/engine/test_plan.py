@@ -131,7 +131,7 @@ def test_plain_callables_of_any_kind_are_fused(function: Any) -> None:
         (lambda f: f.take(-1), "from 0 on"),
         (lambda f: f.buffer(0), "from 1 on"),
         (lambda f: f.buffer(bytes=0), "from 1 on"),
-        (lambda f: f.buffer(overflow="spill"), "expected one of block"),
+        (lambda f: f.buffer(overflow="explode"), "expected one of block"),
         (lambda f: f.throttle(0), "from 1 on"),
         (lambda f: f.scan(fetch, 0), "takes a plain function"),
         (lambda f: f.branch(fetch), "takes a plain function"),
@@ -235,6 +235,11 @@ def test_a_diamond_that_cannot_is_not(shape: str) -> None:
 def test_the_plan_says_whether_the_output_is_repeatable(flow: sf.Flow[Any], repeatable: bool) -> None:
     assert flow.to(None).plan.repeatable == repeatable
     assert ("repeatable: the output is" in flow.explain()) == repeatable
+
+
+def test_the_picture_of_a_plan_says_what_is_promised() -> None:
+    picture = sf.flow([1]).to(print)._repr_html_()
+    assert "repeatable: the output is a function of the input alone<br/>with checkpoint=: at least once" in picture
 
 
 def test_pictures_of_a_plan_escape_what_users_wrote() -> None:

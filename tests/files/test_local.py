@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from streamflow.files.file_system import SyncFailed
 from streamflow.files.local import LOCAL, LocalOutput
 from streamflow.files.target import Target
 
@@ -163,3 +164,25 @@ def test_what_cannot_be_written_to_says_why(tmp_path):
     for complete in (True, False):
         with pytest.raises(IsADirectoryError, match="name a file in it"):
             Target.open(LOCAL, str(tmp_path), complete=complete)
+
+
+def test_a_sync_that_has_failed_never_succeeds_again(tmp_path, monkeypatch):
+    """The system may have dropped what it could not bring to the disk, and say the next time that all is well."""
+    output = LOCAL.create(str(tmp_path / "out"))
+    output.write(memoryview(b"x"))
+
+    def refuse(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match="Input/output error") as caught:
+            output.sync()
+    assert caught.value.filename == str(tmp_path / "out")
+    with pytest.raises(SyncFailed, match=r"Input/output error.*run again once the disk is well") as again:
+        output.sync()
+    assert again.value.errno == errno.EIO
+    output.close()
+    other = LOCAL.open_to_continue(str(tmp_path / "out"))
+    other.sync()
+    other.close()

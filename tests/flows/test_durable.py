@@ -375,9 +375,11 @@ def test_the_promise_is_that_of_the_weakest_pair() -> None:
         one, other = numbers(9).to(Kept(Disk())), sf.flow(sf.inbox(1)).to(out)
         assert "with checkpoint=: exactly once" in one.explain()
         text = sf.together(one, numbers(5).to(out), other).explain()
-        assert "with checkpoint=: at most once" in text
+        assert "with checkpoint=: best effort" in text
         assert "at least once (the sink cannot take back what it was given)" in text
-        assert "inbox → ListSink: at most once (the source cannot be read again)" in text
+        assert (
+            "inbox → ListSink: best effort (the source cannot be read again, nor the sink take back anything)" in text
+        )
         report = await sf.together(one, numbers(5).to(out)).run(checkpoint=Store())
         assert "at least once" in str(report)
 

@@ -175,6 +175,31 @@ def test_users_still_see_plain_positions_where_time_travels() -> None:
     assert [one.index for one in seen] == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("wrong", ["map", "concurrent", "key"])
+@pytest.mark.parametrize("letters", [True, False])
+def test_what_fails_behind_an_edge_is_told_with_its_place(wrong: str, letters: bool) -> None:
+    def fail(t: int) -> int:
+        return 1 // (t - 3)
+
+    async def fail_later(t: int) -> int:
+        return fail(t)
+
+    aside: list[Any] = []
+    on_error: Any = sf.dead_letter(aside) if letters else "fail"
+    flow = sf.flow([1, 2, 3, 4]).event_time(lambda t: t).buffer(1)
+    if wrong != "key":
+        flow = flow.map(fail if wrong == "map" else fail_later, on_error=on_error)
+    keyed = flow.key_by(fail if wrong == "key" else abs, on_error=on_error)
+    windows = keyed.window(sf.tumbling(2)).collect()
+    if letters:
+        ran(windows)
+        assert [one.position.index for one in aside] == [2]
+    else:
+        with pytest.raises(ZeroDivisionError) as caught:
+            ran(windows)
+        assert "source position: between list, item" in caught.value.__notes__[0]
+
+
 def test_results_of_windows_have_a_time_of_their_own() -> None:
     minutes = sf.flow([0, 30, 70, 3590, 3700]).event_time(lambda t: t).key_by(lambda _: "all")
     counted = minutes.window(sf.tumbling("1m")).aggregate(n=sf.agg.count())
@@ -184,12 +209,14 @@ def test_results_of_windows_have_a_time_of_their_own() -> None:
     assert list(hours.collect().late) == []
 
 
-def test_an_input_that_is_idle_does_not_hold_up_the_other() -> None:
+@pytest.mark.parametrize("edge", [True, False])
+def test_an_input_that_is_idle_does_not_hold_up_the_other(edge: bool) -> None:
     async def main() -> None:
         busy: sf.Inbox[int] = sf.inbox(10)
         quiet: sf.Inbox[int] = sf.inbox(10)
         out: list[Any] = []
-        both = sf.merge(*(sf.flow(one).event_time(lambda t: t, idle_after="5s") for one in (busy, quiet)))
+        flows = [sf.flow(one).buffer(2) if edge else sf.flow(one) for one in (busy, quiet)]
+        both = sf.merge(*(one.event_time(lambda t: t, idle_after="5s") for one in flows))
         async with both.key_by(lambda _: 0).window(sf.tumbling(10)).collect().to(out).start() as handle:
             await quiet.send(1)
             await busy.send(2)
@@ -209,8 +236,12 @@ def test_an_input_that_is_idle_does_not_hold_up_the_other() -> None:
             await busy.send(45)
             await asyncio.sleep(1)
             assert len(out) == 1
+            await asyncio.sleep(5)  # and it falls silent again
+            await busy.send(46)
+            await asyncio.sleep(1)
+            assert len(out) == 2
             await handle.drain()
-        assert [one.value for one in out] == [[1, 2], [25, 26, 27], [45]]
+        assert [one.value for one in out] == [[1, 2], [25, 26, 27], [45, 46]]
 
     run(main)
 

@@ -20,6 +20,9 @@ EVENTS = st.lists(
     st.tuples(st.integers(0, 400).map(lambda n: n / 4), st.sampled_from(["a", "b", None, 3])), max_size=60
 )
 
+#: The same, so close together that gaps of exactly a session's length are there.
+NEAR = st.lists(st.tuples(st.integers(0, 60).map(lambda n: n / 2), st.sampled_from(["a", "b"])), max_size=40)
+
 
 def at(event: Any) -> float:
     time: float = event[0]
@@ -35,6 +38,20 @@ async def after_a_while(event: Any) -> Any:
     return event
 
 
+def put(seen: list[Any], event: Any) -> list[Any]:
+    seen.append(event[2])
+    return seen
+
+
+def put_all(one: list[Any], other: list[Any]) -> list[Any]:
+    return one + other
+
+
+async def alone(event: Any) -> Any:
+    await asyncio.sleep(0.001)
+    yield event
+
+
 def unchanged(event: Any) -> Any:
     return event
 
@@ -46,6 +63,7 @@ BETWEEN: dict[str, Callable[[sf.Flow[Any]], sf.Flow[Any]]] = {
     "buffer": lambda flow: flow.buffer(2),
     "concurrent": lambda flow: flow.map(after_a_while, concurrency=3),
     "expand": lambda flow: flow.flat_map(lambda event: [event]).buffer().scan(lambda _, event: event, None),
+    "async expand": lambda flow: flow.flat_map(alone).timeout(60),
     "positions": lambda flow: flow.map(lambda event, where: event, with_position=True),
     "two edges": lambda flow: flow.buffer(3).tap(lambda event: None).buffer(1).throttle(7, per=0.1),
     "threads": lambda flow: flow.map(unchanged, on=sf.threads(2)),
@@ -170,7 +188,7 @@ def test_early_and_updated_results(
 @pytest.mark.parametrize("between", ["one stage", "buffer", "concurrent"])
 @settings(max_examples=60)
 @given(
-    EVENTS,
+    NEAR,
     st.sampled_from([0.0, 7.0, 40.0]),
     st.integers(1, 9),
     st.booleans(),
@@ -262,30 +280,46 @@ def test_windows_end_with_a_flow_that_is_cut_short(fuse: bool) -> None:
     assert [one.start for one in ran(endless.window(sf.tumbling(20)).collect().take(3), fuse=fuse)] == [0, 0, 20]
 
 
-@pytest.mark.parametrize("fuse", [True, False])
 @pytest.mark.parametrize("kind", [*KINDS, "session", "global", "none"])
-def test_an_item_that_one_aggregation_refuses_is_in_none_of_them(kind: str, fuse: bool) -> None:
-    events = [(1, "a", 5), (2, "a", 6), (3, "a", "x"), (4, "a", 7), (5, "b", "y"), (6, "b", 1)]
-    keyed = sf.flow(events).event_time(at).key_by(whose, on_error="skip")
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1, 5, 9, "x", "y"])), max_size=12),
+    st.booleans(),
+    st.booleans(),
+)
+def test_an_item_that_one_aggregation_refuses_is_in_none_of_them(
+    kind: str, items: list[tuple[int, Any]], summing: bool, fuse: bool
+) -> None:
+    events = [(time, "a", amount, n) for n, (time, amount) in enumerate(items)]
+    keyed = sf.flow(events).event_time(at, max_lateness=100).key_by(whose, on_error="skip")
     aggregations = {
+        "all": sf.agg.collect(),
         "n": sf.agg.count(),
+        "latest": sf.agg.max(at),
         "most": sf.agg.max(lambda event: event[2]),
-        "total": sf.agg.sum(lambda event: event[2]),
-        "all": sf.agg.collect(lambda event: event[2]),
     }
-    specs: dict[str, Any] = {"session": sf.session(50), "global": sf.global_window()}
-    if kind in KINDS:
-        found = ran(keyed.window(KINDS[kind][0]).aggregate(**aggregations), fuse=fuse)
-    elif kind == "none":
-        found = ran(keyed.aggregate(**aggregations), fuse=fuse)
+    if summing:
+        aggregations["total"] = sf.agg.sum(lambda event: event[2])
     else:
-        found = ran(keyed.window(specs[kind]).aggregate(**aggregations), fuse=fuse)
-    values = [one.value for one in found]
-    assert values
-    for value in values:
+        # These have slots that are changed in place.
+        aggregations |= {
+            "mean": sf.agg.mean(at),
+            "distinct": sf.agg.distinct(lambda event: event[2] if event[3] % 3 else [event[2]]),
+            "top": sf.agg.top_k(2, lambda event: event[2]),
+            "custom": sf.agg.custom(list, put, put_all),
+            "median": sf.agg.quantile(0.5, at),
+        }
+    specs: dict[str, Any] = {"session": sf.session(5), "global": sf.global_window()}
+    spec = KINDS[kind][0] if kind in KINDS else specs.get(kind)
+    flow = keyed.aggregate(**aggregations) if spec is None else keyed.window(spec).aggregate(**aggregations)
+    found = [one.value for one in ran(flow, fuse=fuse)]
+    for value in found:
         kept = value["all"]
-        assert value == {"n": len(kept), "most": max(kept), "total": sum(kept), "all": kept}
-    assert not any("x" in value["all"] or "y" in value["all"] for value in values)
+        assert value["n"] == len(kept)
+        assert value == {name: one.over(kept) for name, one in aggregations.items()}
+    for event in events:
+        times = sum(event in value["all"] for value in found)
+        assert times in (0, len(KINDS[kind][1](event[0])) if kind in KINDS else 1)
 
 
 def test_results_have_a_form_in_json(tmp_path: Any) -> None:

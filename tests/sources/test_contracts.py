@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import lzma
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
@@ -115,6 +116,23 @@ class TestJsonLines(TestList):
         return JsonLines(self.file, chunk=7)
 
 
+class TestManyJsonLines(TestJsonLines):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        for k in range(4):
+            text = "".join(f"{number}\n" for number in NUMBERS[5 * k : 5 * k + 5])
+            (tmp_path / f"{k}.jsonl").write_text(text[: -(k % 2)] if k % 2 else text)  # some without a line end
+        self.file = tmp_path / "*.jsonl"
+
+
+class TestCompressedJsonLines(TestJsonLines):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "numbers.jsonl.gz"
+        members = [b"".join(b"%d\n" % number for number in NUMBERS[k : k + 10]) for k in (0, 10)]
+        self.file.write_bytes(b"".join(map(gzip.compress, members)))
+
+
 class TestTextLines(TestJsonLines):
     def make_source(self):
         return TextLines(self.file, chunk=7)
@@ -134,6 +152,14 @@ class TestCsv(TestJsonLines):
 
     def expected(self):
         return [{"n": str(number), "text": f"a\n{number}"} for number in NUMBERS]
+
+
+class TestCompressedCsv(TestCsv):
+    @pytest.fixture(autouse=True)
+    def path(self, tmp_path):
+        self.file = tmp_path / "numbers.csv.xz"
+        text = "n,text\n" + "".join(f'{number},"a\n{number}"\n' for number in NUMBERS)
+        self.file.write_bytes(lzma.compress(text.encode()))
 
 
 class TestBytes(TestJsonLines):

@@ -24,6 +24,7 @@ from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch
 from streamflow.model.markers import Barrier, EndOfStream, Marker
 from streamflow.model.policies import DeadLetters
+from streamflow.model.positions import plain
 from streamflow.operators.map import ConcurrentApply
 
 #: Slots of the reorder buffer for each item under way: with fewer, one slow item holds up the others (measured).
@@ -128,10 +129,9 @@ class ConcurrentStage(Stage):
         if isinstance(message, Batch):
             self.ledger.received += len(message.items)
             self._items = iter(message.items)
-            if not self._pairs:
-                ledger = self.ledger
-                left = ledger.passed + ledger.dropped + ledger.failed
-                self._origins.remember(self._taken, message.origin, left)
+            ledger = self.ledger
+            left = ledger.passed + ledger.dropped + ledger.failed
+            self._origins.remember(self._taken, message.origin, left)
         else:
             if isinstance(message, EndOfStream):
                 self._ended = True
@@ -207,13 +207,13 @@ class ConcurrentStage(Stage):
     async def _worker(self) -> None:
         """Take an item, fill its slot, take the next. This is the hot path: what can be is kept out of it."""
         order, call, turn, pairs, adaptive = self.order, self._call, self.turn, self._pairs, self.adaptive
-        plain = self.operator.kind == "map" and not pairs
+        bare = self.operator.kind == "map" and not pairs
         under_way = self._under_way if self._passes else None
         close = order.close
         loop = asyncio.get_running_loop()
         position = result = None
         index = 0
-        set_locator(lambda: position if pairs else self._origins.span_of(index))
+        set_locator(lambda: plain(position) or self._origins.span_of(index))
         while True:
             item: Any = _END
             if self._taken < self._ceiling and (adaptive is None or self.calls_under_way <= self.limit):
@@ -242,7 +242,7 @@ class ConcurrentStage(Stage):
             turned = turn.number
             try:
                 result = await call(item)
-                if not plain:
+                if not bare:
                     result = self._value(item, result, position)
             except (Exception, asyncio.CancelledError) as error:
                 if is_cancellation(error):
@@ -343,7 +343,7 @@ class ConcurrentStage(Stage):
             error = error.error
         value: Any = NOTHING
         try:
-            position = position if self._pairs else self._origins.span_of(index)
+            position = plain(position) or self._origins.span_of(index)
             self.failures.take(error, self.operator, item, index, position, attempts=attempts)
         except BaseException as final:
             # What came before it leaves first; nothing after it is begun.

@@ -33,7 +33,7 @@ from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Pool
 from streamflow.model.markers import Barrier, Commit, EndOfStream, Marker, Watermark
 from streamflow.model.placement import Chain, Outcome, Step
-from streamflow.model.positions import Stamp, resolved
+from streamflow.model.positions import Stamp, plain, resolved
 from streamflow.model.windows import Keyed
 from streamflow.operators.firing import copied, known
 from streamflow.operators.keyed_apart import KeyedApart
@@ -122,8 +122,7 @@ class KeyedStage(Stage):
 
     def _accept(self, batch: Batch) -> None:
         self.ledger.received += len(batch.items)
-        if not self._pairs:
-            self._origins.remember(self._taken, batch.origin, self._left)
+        self._origins.remember(self._taken, batch.origin, self._left)
         self._taken += len(batch.items)
 
     def _batch_size(self) -> int:
@@ -364,7 +363,9 @@ class KeyedStage(Stage):
             if not index % LOOK_EVERY and self.turn.spent():
                 await self._next_turn()
             if isinstance(result, Failed):
-                place = positions[index] if positions is not None else self._origins.span_of(self._left + index)
+                place = positions[index] if positions is not None else None
+                if plain(place) is None:
+                    place = self._origins.span_of(self._left + index)
                 try:
                     self.failures.take(
                         result.error,

@@ -23,7 +23,7 @@ from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Pool
 from streamflow.model.markers import EndOfStream, Marker
 from streamflow.model.placement import Chain, Failure, Outcome
-from streamflow.model.positions import resolved
+from streamflow.model.positions import plain, resolved
 
 #: Shares for each worker that may be under way or wait for their predecessors.
 SHARES_PER_WORKER = 16
@@ -124,8 +124,7 @@ class PlacedStage(Stage):
         if isinstance(message, Batch):
             self.ledger.received += len(message.items)
             self._items = iter(message.items)
-            if not self._pairs:
-                self._origins.remember(self._taken + begun, message.origin, self._left)
+            self._origins.remember(self._taken + begun, message.origin, self._left)
             return
         if isinstance(message, EndOfStream):
             self._ended = True
@@ -333,7 +332,8 @@ class PlacedStage(Stage):
     # -- where items came from, and how large they are ------------------------------------------------------------
 
     def _place_of(self, share: Assembly, index: int) -> Any:
-        return share.positions[index] if share.positions is not None else self._origins.span_of(share.first + index)
+        where = None if share.positions is None else plain(share.positions[index])
+        return where or self._origins.span_of(share.first + index)
 
     def _position_of(self, share: Assembly, index: int) -> Any:
         return resolved(self._place_of(share, index))
