@@ -83,7 +83,7 @@ def decode_again(key: Any) -> Any:
     return pickle.loads(pickle.dumps(key))
 
 
-@pytest.mark.parametrize("key", [object(), len, ("a", object()), 3j.__class__], ids=str)
+@pytest.mark.parametrize("key", [object(), len, ("a", object()), complex], ids=["object", "function", "tuple", "class"])
 def test_a_key_that_cannot_be_written_down_is_named(key: Any) -> None:
     store = DiskStore(1, None, timed=False)
     store.open()
