@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from time import perf_counter
 from typing import Any, TypeVar
 
 from streamflow.engine.turn import Turn
 from streamflow.files.threads import FileThread
 from streamflow.model.checkpoint import WRITTEN
+from streamflow.model.errors import NotSerialisable
 from streamflow.model.interfaces import StateStore
 
 T = TypeVar("T")
@@ -28,6 +30,8 @@ class KeptState:
         self._thread: FileThread | None = None
         #: The last of what was handed over to be written.
         self._writing: asyncio.Future[None] | None = None
+        #: Seconds for which somebody waited for the thread.
+        self.waited = 0.0
         #: The moment up to which keys were last forgotten on the disk.
         self._forgot: float | None = None
 
@@ -38,7 +42,13 @@ class KeptState:
         await self._call(self.store.open)
 
     async def _call(self, function: Callable[..., T], *arguments: Any) -> T:
-        return function(*arguments) if self._thread is None else await self._thread.run(function, *arguments)
+        if self._thread is None:
+            return function(*arguments)
+        began = perf_counter()
+        try:
+            return await self._thread.run(function, *arguments)
+        finally:
+            self.waited += perf_counter() - began
 
     async def have(self, keys: Iterable[Any]) -> None:
         """Bring `keys` in."""
@@ -68,17 +78,26 @@ class KeptState:
 
     async def written(self) -> None:
         """Wait until what was handed over is on the disk."""
-        if self._writing is not None:
+        if self._writing is None:
+            return
+        began = perf_counter()
+        try:
             await self._writing
-            self._writing = None
+        except NotSerialisable as error:
+            raise NotSerialisable(f"{self._label}: {error}") from error.__cause__
+        finally:
+            self.waited += perf_counter() - began
+        self._writing = None
 
     async def _next_turn(self) -> None:
         while self._turn.spent():
             await self._turn.wait(served=True)
 
     async def forget(self, before: float, limit: int) -> None:
-        """Forget up to `limit` keys in memory that were put at `before` or earlier, and as many on the disk."""
-        self.store.forget(before, limit)
+        """Forget about `limit` keys in memory that were put at `before` or earlier, and as many on the disk."""
+        for _ in range(0, limit, AT_ONCE):
+            self.store.forget(before, AT_ONCE)
+            await self._next_turn()
         if self._thread is not None and (self._forgot is None or before > self._forgot):
             gone = await self._call(self.store.expire, before, limit)
             self.store.forgotten(gone)

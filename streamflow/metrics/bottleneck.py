@@ -44,8 +44,8 @@ def _limiting(statistics: RunStatistics) -> str:
     cpu, cores = _cpu(statistics), statistics.cores
     computing = cpu > CPU_BOUND
     busiest, working = partial(_busiest, cores=cores, cpu=cpu), partial(_working, cores=cores, cpu=cpu)
-    waiting = (_saturated, _throttled, _crossing, working, _waiting_source, _slow_sink, busiest)
-    for judge in (_crossing, busiest) if computing else waiting:
+    waiting = (_saturated, _throttled, _fetching, _crossing, working, _waiting_source, _slow_sink, busiest)
+    for judge in (_fetching, _crossing, busiest) if computing else waiting:
         verdict = judge(stages, elapsed)
         if verdict:
             return verdict if computing else verdict + _full_edge(statistics.edges)
@@ -101,6 +101,17 @@ def _throttled(stages: list[StageStatistics], elapsed: float) -> str:
         if stage.kind == "throttle" and idle / elapsed > 0.5:
             return f"stage {stage.name!r}: it lets no more pass, as it was asked to"
     return ""
+
+
+def _fetching(stages: list[StageStatistics], elapsed: float) -> str:
+    """A stage that waits for its state on the disk most of the time."""
+    worst = max(stages, key=lambda s: s.disk_seconds)
+    if worst.disk_seconds / elapsed < 0.4:
+        return ""
+    return (
+        f"stage {worst.name!r}: it waited {_share(worst.disk_seconds, elapsed)} of the time for its state on the disk; "
+        f"a larger cache= would help, it remembers {worst.keys:,} keys, or items that come ordered by key"
+    )
 
 
 def _working(stages: list[StageStatistics], elapsed: float, *, cores: int, cpu: float) -> str:

@@ -20,6 +20,7 @@ class Ledger:
         "busy",
         "concurrency",
         "disk_bytes",
+        "disk_seconds",
         "dropped",
         "drops",
         "emitted",
@@ -45,7 +46,7 @@ class Ledger:
         self.name, self.kind, self.operators = name, kind, operators
         self.received = self.passed = self.dropped = self.failed = self.retained = 0
         self.restored = self.in_flight = self.abandoned = self.emitted = self.retried = 0
-        self.busy = self.starved = self.blocked = 0.0
+        self.busy = self.starved = self.blocked = self.disk_seconds = 0.0
         self.keys = self.state_bytes = self.disk_bytes = 0
         self.concurrency = 1
         self.state = "new"
@@ -79,5 +80,6 @@ class Ledger:
             keys=self.keys,
             state_bytes=self.state_bytes,
             disk_bytes=self.disk_bytes,
+            disk_seconds=self.disk_seconds,
             progress=self.progress,
         )

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streamflow.metrics.bottleneck import bottleneck
+from streamflow.metrics.remembering import remembered
 from streamflow.metrics.units import written
 from streamflow.model.printable import printable
-from streamflow.model.statistics import RunStatistics, StageStatistics
+from streamflow.model.statistics import RunStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class RunReport:
                 f"{stage.failed:,} failed; busy {stage.busy:.2f} s, starved {stage.starved:.2f} s, "
                 f"blocked {stage.blocked:.2f} s"
             )
-            lines += _state(stage)
+            if stage.keys:
+                lines.append(f"    state: {remembered(stage)}")
         latency = self.statistics.latency
         if latency.count:
             quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
@@ -87,16 +89,6 @@ class RunReport:
         if self.error is not None:
             lines += [printable(f"  failed: {self.error}", keep="\n\t").replace("\n", "\n    ")]
         return "\n".join(lines)
-
-
-def _state(stage: StageStatistics) -> list[str]:
-    """Say how much a stage remembers."""
-    if not stage.keys:
-        return []
-    size = written(stage.state_bytes, "bytes")
-    if stage.disk_bytes:
-        size += f" ({written(stage.state_bytes - stage.disk_bytes, 'bytes')} in memory)"
-    return [f"    state: {stage.keys:,} {'key' if stage.keys == 1 else 'keys'}, {size}"]
 
 
 def _checkpoints(statistics: RunStatistics) -> list[str]:

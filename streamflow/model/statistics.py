@@ -89,6 +89,8 @@ class StageStatistics:
     keys: int = 0
     state_bytes: int = 0
     disk_bytes: int = 0
+    #: Seconds for which it waited for these.
+    disk_seconds: float = 0.0
     #: Of a source that can tell.
     progress: Progress | None = None
 

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -386,6 +386,7 @@ def test_it_is_told_where_state_lies_and_how_much() -> None:
     report = run(flow.to(None).run)
     assert "state: 500 keys, " in str(report)
     assert "in memory)" in str(report)
+    assert "500 keys, " in report.to_html()
     fused = run(sf.flow(range(500)).key_by(lambda n: n).scan(lambda _, n: n, 0).to(None).run)
     assert "state: 500 keys, " in str(fused)
 
@@ -446,3 +447,13 @@ def test_a_run_can_be_repeated_at_the_same_time() -> None:
         assert one == other == await flow.collect()
 
     run(main)
+
+
+def test_a_stage_that_waits_for_the_disk_says_so() -> None:
+    flow = sf.flow(range(3000)).key_by(lambda n: n * 7919 % 1000)
+    report = flow.scan(lambda n, _: n + 1, 0, store=sf.disk_store(cache=1)).to(None).run_sync()
+    [stage] = [stage for stage in report.statistics.stages if stage.kind == "keyed"]
+    assert 0 < stage.disk_seconds < report.elapsed
+    waiting = replace(stage, disk_seconds=report.elapsed * 0.8)
+    told = replace(report, statistics=replace(report.statistics, stages=(waiting,)))
+    assert "it waited 80 % of the time for its state on the disk; a larger cache= would help" in told.bottleneck

@@ -23,6 +23,7 @@ from streamflow.state.encoding import decode
 from streamflow.state.key_form import key_form
 from streamflow.testing import StateStoreSuite
 from streamflow.testing.conformance.state_stores import bring_in, load, save, shed
+from tests.sizes import examples
 
 
 class TestMemory(StateStoreSuite):
@@ -70,7 +71,7 @@ SOME = st.sampled_from([0, 1, 1.0, True, "1", b"1", Fraction(1), Decimal("1.0"),
 NESTED = st.recursive(PLAIN | SOME, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=2))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100, nightly=2000))
 @given(NESTED, NESTED)
 def test_keys_have_the_same_form_if_and_only_if_they_are_equal(one: Any, other: Any) -> None:
     assert (key_form(one) == key_form(other)) == (one == other)

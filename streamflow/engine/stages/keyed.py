@@ -26,7 +26,7 @@ from streamflow.engine.plan import PlannedStage
 from streamflow.engine.shares import share_size
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.stages.fused import ENTRY_BYTES, HELD, HELD_ADVICE
-from streamflow.engine.stepper import FAILURES
+from streamflow.engine.stepper import FAILURES, MAX_OUT
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch
 from streamflow.model.errors import FlowError
@@ -380,6 +380,9 @@ class KeyedStage(Stage):
                     raise
             elif result is not Missing:
                 self.ledger.passed += 1
+                if len(out) == MAX_OUT:
+                    await self._send(out)
+                    out = []
                 if gives:
                     value = Keyed(keys[index], result) if named else result
                     out.append(value if positions is None else (value, positions[index]))
@@ -442,7 +445,7 @@ class KeyedStage(Stage):
         if key is not _NOTHING and (value := store.get(key, _NOTHING)) is not _NOTHING:
             size = sample_size((key, value)) + ENTRY_BYTES
             self._value_bytes += (size - self._value_bytes) * (0.25 if self._value_bytes else 1.0)
-        ledger.keys, ledger.disk_bytes = len(store), store.disk_bytes
+        ledger.keys, ledger.disk_bytes, ledger.disk_seconds = len(store), store.disk_bytes, self.state.waited
         ledger.state_bytes = int(store.in_memory * self._value_bytes) + store.disk_bytes
 
     def settle_counts(self) -> None:
