@@ -22,6 +22,7 @@ Kind = Literal[
     "merge",
     "zip",
     "concat",
+    "join",
     "batch",
     "throttle",
     "debounce",

@@ -20,6 +20,7 @@ SAYS = {
     "fan_out_fan_in.py": "1000 numbers in, 449 big and 551 small out",
     "file_pipeline.py": "100 in, 1 bad, 59 out",
     "memory_limit.py": "256 frames in; peak",
+    "two_stream_join.py": "963 orders paid, 37 never, 0 events too late",
     "uneven_work_threads.py": "400 logins, in order: True",
 }
 
