@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from streamflow.operators.joining.table import table
     from streamflow.operators.key_state import KeyState
     from streamflow.operators.window_specs import global_window, session, sliding, tumbling
+    from streamflow.state.disk_store import disk_store
 
 _HOMES = {
     "flow": "flows.flow",
@@ -81,6 +82,7 @@ _HOMES = {
     "inbox": "flows.starts",
     "ticks": "flows.starts",
     "dead_letter": "flows.resolve",
+    "disk_store": "state.disk_store",
     "threads": "executors.threads",
     "processes": "executors.processes",
     "joblib": "executors.joblib",
@@ -153,6 +155,7 @@ __all__ = [
     "agg",
     "concat",
     "dead_letter",
+    "disk_store",
     "flow",
     "global_window",
     "inbox",

@@ -8,6 +8,7 @@ from html import escape
 from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
 from streamflow.metrics.units import written
+from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.process import Process
 
 
@@ -75,6 +76,9 @@ def _kind(stage: PlannedStage) -> str:
     if isinstance(operator, Process):
         several = f", {operator.concurrency} coroutines that share the keys" if operator.concurrency > 1 else ""
         return f"process, timers by {'event time' if operator.by_event_time else 'the clock of the run'}{several}"
+    if isinstance(operator, KeyedApart):
+        place = "" if operator.on is None else f"{operator.on.label}, "
+        return f"keyed: {place}state in {operator.store.label}"
     if stage.placed:
         first = stage.placed[0]
         return f"placed: {first.on.label}, {'ordered' if first.ordered else 'unordered'}"

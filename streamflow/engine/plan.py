@@ -18,6 +18,7 @@ Kind = Literal[
     "expand",
     "concurrent",
     "placed",
+    "keyed",
     "merge",
     "zip",
     "concat",

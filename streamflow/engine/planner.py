@@ -25,6 +25,7 @@ from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
 from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.joining.operator import Join
+from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.map import Apply, ConcurrentApply
 from streamflow.operators.placed import PlacedApply
 from streamflow.operators.process import Process
@@ -46,6 +47,7 @@ _KINDS: dict[type[Operator], Kind] = {
     Debounce: "debounce",
     Timeout: "timeout",
     Process: "process",
+    KeyedApart: "keyed",
 }
 _WHY: dict[Kind, str] = {
     "expand": "it makes many items of one, which are counted afresh",
@@ -150,6 +152,8 @@ class _Planner:
             self.exits[part] = self._place_element(part, what)
         elif isinstance(what, PlacedApply):
             self.exits[part] = self._place_elsewhere(part, what)
+        elif isinstance(what, KeyedApart):
+            self.exits[part] = self._place_keyed(part, what)
         elif isinstance(what, Sink):
             self.exits[part] = self._place_sink(part, what)
         else:
@@ -214,6 +218,12 @@ class _Planner:
                 return before
         why = f"it runs on {operator.on.label}" + (f", and {apart}" if apart else "")
         return self._begin(_Draft("placed", why, placed=[operator], open=False), part.inputs)
+
+    def _place_keyed(self, part: Part, operator: KeyedApart) -> _Exit:
+        if operator.inner.may_be_timed and not why_untimed(part.inputs[0]):
+            operator = operator.where_timed()
+            self.timed = True
+        return self._begin(_Draft("keyed", operator.why, operator=operator, open=False), part.inputs)
 
     def _place_sink(self, part: Part, sink: Sink[Any]) -> _Exit:
         single = sink.retry is not None
@@ -332,6 +342,8 @@ class _Planner:
         unrepeatable += [one.label for draft in self.stages for one in draft.fused if one.runs_by_clock]
         processors = [draft.operator for draft in self.stages if isinstance(draft.operator, Process)]
         unrepeatable += [one.label for one in processors if not one.by_event_time]  # its timers go by the run's clock
+        drafted = [draft.operator for draft in self.stages]
+        unrepeatable += [one.label for one in drafted if isinstance(one, KeyedApart) and one.inner.runs_by_clock]
         exact = any(_wants_positions(stage) for stage in stages if stage.source is None)
         return Plan(
             stages=stages,

@@ -18,6 +18,7 @@ from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, chec
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
+from streamflow.engine.kept_state import KeptState
 from streamflow.engine.outlet import Outlet, RoutingOutlet
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.run_clock import RunClock
@@ -27,6 +28,7 @@ from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
 from streamflow.engine.stages.fused import FusedStage
 from streamflow.engine.stages.join import JoinStage
+from streamflow.engine.stages.keyed import KeyedStage
 from streamflow.engine.stages.placed import PlacedStage
 from streamflow.engine.stages.process import ProcessStage
 from streamflow.engine.stages.sink import SinkStage
@@ -47,7 +49,9 @@ from streamflow.operators.element import ElementOperator
 from streamflow.operators.event_time import EventTime
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.map import Apply
+from streamflow.operators.placed import PlacedApply
 
 #: Where checkpoints are kept.
 CheckpointPlace = str | os.PathLike[str] | CheckpointStore
@@ -85,6 +89,7 @@ class Wiring:
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
+        self.states: dict[int, KeptState] = {}
         self.tables = Tables((), clock, listener.source_tells)
 
     async def open(self, resume: Checkpoint | None = None) -> None:
@@ -94,6 +99,7 @@ class Wiring:
             if planned.source is not None:
                 self.ends.readers[planned.index] = await planned.source.open()
         await self._open_pools()
+        await self._open_states()
         self.stages = [self._stage(planned) for planned in self.plan.stages]
         for stage in self.stages:
             stage.writing = self.writing
@@ -157,16 +163,26 @@ class Wiring:
 
     async def _open_pools(self) -> None:
         for planned in self.plan.stages:
-            for operator in planned.placed[:1]:
-                if operator.on not in self.pools:
-                    pool = self.pools[operator.on] = await operator.on.open()
+            for operator in (*planned.placed[:1], planned.operator):
+                on = operator.on if isinstance(operator, (PlacedApply, KeyedApart)) else None
+                if on is not None and on not in self.pools:
+                    pool = self.pools[on] = await on.open()
                     self.ends.pools.append(pool)
+
+    async def _open_states(self) -> None:
+        for planned in self.plan.stages:
+            if isinstance(planned.operator, KeyedApart):
+                store = planned.operator.store.make(timed=planned.operator.step().ttl is not None)
+                state = self.states[planned.index] = KeptState(store, self.turn, planned.name)
+                self.ends.states.append(state)
+                await state.open()
 
     def dismantle(self) -> None:
         """Let go of everything: who keeps the handle of a run that is over keeps none of its items."""
         self.stages = []
         self.channels = []
         self.pools = {}
+        self.states = {}
 
     # -- stages ---------------------------------------------------------------------------------------------------
 
@@ -182,6 +198,8 @@ class Wiring:
             return ConcurrentStage(*common, pairs=pairs)
         if planned.kind == "placed":
             return PlacedStage(*common, self.pools[planned.placed[0].on], pairs=pairs)
+        if planned.kind == "keyed":
+            return self._keyed(planned, pairs)
         if planned.kind == "merge":
             merging = MergeStage(*common)
             merging.stamped = self.plan.timed and not planned.letters
@@ -222,6 +240,19 @@ class Wiring:
         """Return the synchronous heart of a fused stage, with the sink's `put` as its last operator if it has one."""
         return make_stepper(
             planned, writer.put if writer is not None else None, ledger, self.plan, self.fuse, self.clock.now
+        )
+
+    def _keyed(self, planned: PlannedStage, pairs: bool) -> Stage:
+        assert isinstance(planned.operator, KeyedApart)
+        on = planned.operator.on
+        return KeyedStage(
+            planned,
+            self.turn,
+            self.listener,
+            self.states[planned.index],
+            None if on is None else self.pools[on],
+            self.clock.now,
+            pairs=pairs,
         )
 
     def _expanding(self, planned: PlannedStage, pairs: bool) -> Stage:

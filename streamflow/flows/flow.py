@@ -7,7 +7,16 @@ from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, overload
 
-from streamflow.flows.resolve import Follow, Place, as_executor, as_followed, as_sink, as_source
+from streamflow.flows.resolve import (
+    Follow,
+    Place,
+    Store,
+    as_executor,
+    as_followed,
+    as_sink,
+    as_source,
+    as_state_place,
+)
 from streamflow.flows.runnable import Runnable
 from streamflow.model.arguments import duration_of, memory_of, seconds_of, whole_number
 from streamflow.model.errors import FlowError
@@ -32,6 +41,7 @@ from streamflow.operators.joining.state import How, require_how
 from streamflow.operators.joining.table import Table
 from streamflow.operators.key_state import KeyState
 from streamflow.operators.keyed import KeyedFold, KeyedScan, MapWithState
+from streamflow.operators.keyed_apart import KeyedInner, keyed_operator
 from streamflow.operators.map import Concurrency, apply_operator
 from streamflow.operators.process import process_operator
 from streamflow.operators.processing_time import ProcessingTime
@@ -663,8 +673,20 @@ class KeyedFlow(Generic[K, T]):
             self._part, window_operator(self._key, window, every, late, keep, name or self._name, self._errors)
         )
 
-    def scan(self, function: Callable[[U, T], U], initial: U, *, name: str | None = None) -> Flow[Keyed]:
+    def scan(
+        self,
+        function: Callable[[U, T], U],
+        initial: U,
+        *,
+        on: Place = None,
+        store: Store = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        name: str | None = None,
+    ) -> Flow[Keyed]:
         """Hand on for each item its key with `function(value, item)`, where `value` is what that gave last for the key.
+
+        What `on`, `store`, `retry` and `timeout` mean is told at `map_with_state`.
 
         >>> import streamflow as sf
         >>> words = sf.flow(["a", "bb", "a"])
@@ -672,20 +694,36 @@ class KeyedFlow(Generic[K, T]):
         [('a', 1), ('bb', 1), ('a', 2)]
         """
         require_plain(function, "scan")
-        return self._then(KeyedScan(self._key, function, initial, name or self._name, self._errors))
+        inner = KeyedScan(self._key, function, initial, name or self._name, self._errors)
+        return self._keyed(inner, on, store, retry, timeout)
 
-    def reduce(self, function: Callable[[T, T], T], *, name: str | None = None) -> Flow[Keyed]:
-        """Fold the items of each key by `function(value, item)`, and hand on each key with its value at the end."""
-        return self._then(KeyedFold(self._key, reduced(function), name or self._name, self._errors))
+    def reduce(
+        self,
+        function: Callable[[T, T], T],
+        *,
+        on: Place = None,
+        store: Store = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        name: str | None = None,
+    ) -> Flow[Keyed]:
+        """Fold the items of each key by `function(value, item)`, and hand on each key with its value at the end.
 
-    def aggregate(self, **aggregations: Aggregation) -> Flow[Keyed]:
+        What `on`, `store`, `retry` and `timeout` mean is told at `map_with_state`.
+        """
+        inner = KeyedFold(self._key, reduced(function), name or self._name, self._errors)
+        return self._keyed(inner, on, store, retry, timeout)
+
+    def aggregate(self, *, on: Place = None, store: Store = None, **aggregations: Aggregation) -> Flow[Keyed]:
         """Hand on each key at the end, as it came first, with a dict of these names.
+
+        What `on` and `store` mean is told at `map_with_state`; no aggregation can have these names.
 
         >>> import streamflow as sf
         >>> [tuple(one) for one in sf.flow(["a", "bb", "c"]).key_by(len).aggregate(n=sf.agg.count())]
         [(1, {'n': 2}), (2, {'n': 1})]
         """
-        return self._then(KeyedFold(self._key, aggregated(aggregations), self._name, self._errors))
+        return self._keyed(KeyedFold(self._key, aggregated(aggregations), self._name, self._errors), on, store)
 
     def map_with_state(
         self,
@@ -693,16 +731,34 @@ class KeyedFlow(Generic[K, T]):
         initial: Any = None,
         *,
         ttl: Duration | None = None,
+        on: Place = None,
+        store: Store = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
         name: str | None = None,
     ) -> Flow[U]:
         """Replace each item by the second value of `function(state, item)`; the first is the key's state from now on.
 
         A key begins with `initial`. It is forgotten when its state is None, or when no item of it has come for `ttl`:
         of event time, or if the flow has none by the clock of the run.
+
+        State is in memory, or with `store="disk"` or `sf.disk_store(cache=...)` on the disk, but for the keys at hand.
+        With `on` the function runs elsewhere, for several keys at the same time: a worker is given the state of a key
+        and its items in their order, and gives the new state back. An item whose attempt raises, takes longer than
+        `timeout` seconds or loses its worker is tried again if `retry` says so; else the state is as it was before it.
         """
         require_plain(function, "map_with_state")
         seconds = None if ttl is None else duration_of("map_with_state(ttl=...)", ttl)
-        return self._then(MapWithState(self._key, function, initial, seconds, name or self._name, self._errors))
+        inner = MapWithState(self._key, function, initial, seconds, name or self._name, self._errors)
+        return self._keyed(inner, on, store, retry, timeout)
+
+    def _keyed(
+        self, inner: KeyedInner, on: Place, store: Store, retry: Retry | None = None, timeout: float | None = None
+    ) -> Flow[Any]:
+        if timeout is not None:
+            seconds_of(f"{inner.label}, timeout=...", timeout)
+        place = as_state_place(store)
+        return self._then(keyed_operator(inner, as_executor(on), place, retry=retry, timeout=timeout))
 
     def process(
         self,

@@ -54,6 +54,15 @@ class GridWindows(Windows):
         self.updating: Pane | None = None
         self._put_away()
 
+    @property
+    def key_count(self) -> int:  # type: ignore[override]  # worked out
+        """Return the number of cells."""
+        return sum(len(pane.cells) for panes in (self.open, self.closed) for pane in panes.values())
+
+    def sample(self) -> Any:
+        """Return a cell of the window at hand."""
+        return next(reversed(self.cells.items()), None)
+
     def _put_away(self) -> None:
         """Have no window at hand."""
         self.lo = self.hi = math.inf

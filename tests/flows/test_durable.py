@@ -154,6 +154,16 @@ SHAPES: dict[str, Callable[[], sf.Flow[Any]]] = {
         .window(sf.sliding(20, 10))
         .aggregate(n=sf.agg.count(), last=sf.agg.last())
     ),
+    "keys on threads": lambda: numbers(300).key_by(lambda n: n % 7).scan(add, 0, on=sf.threads(2)),
+    "keys on the disk": lambda: (
+        numbers(300)
+        .event_time(abs)
+        .key_by(lambda n: n * n % 23)
+        .map_with_state(lambda seen, n: (seen + 1, (n, seen)), 0, ttl=40, store=sf.disk_store(cache=2))
+    ),
+    "keys at the end": lambda: (
+        numbers(300).key_by(lambda n: n * n % 23).aggregate(n=sf.agg.count(), store=sf.disk_store(cache=3))
+    ),
     "expand": lambda: numbers(60).flat_map(lambda n: [n] * 3).batch(4),
 }
 #: Shapes whose output depends on arrival: exactly once, in any order.
