@@ -169,7 +169,7 @@ class Durable:
         try:
             await self._thread.run(self._store.save, checkpoint)
         except Exception:
-            self.begun = begun
+            self.begun = begun or await self._may_be_kept()
             raise
         self._took = time.perf_counter() - began
         self._longest = max(self._longest, self._took)
@@ -182,6 +182,14 @@ class Durable:
         if self._failing:
             self._failing = False
             _log.warning("%s: checkpoints are taken again, the last is number %d", self._store.label, epoch)
+
+    async def _may_be_kept(self) -> bool:
+        """Tell whether the first checkpoint may be there, though the disk has said that it could not keep it."""
+        assert self._thread is not None
+        try:
+            return await self._thread.run(self._store.latest) is not None
+        except Exception:
+            return True  # then what it knows of must stay
 
     def _note_failure(self, error: OSError) -> None:
         self._failed += 1

@@ -26,9 +26,14 @@ class Ends:
         self._finished: set[int] = set()
 
     async def complete(self) -> None:
-        """Make all output visible; the first sink that cannot raises, and what follows it is left to be undone."""
+        """Make all output visible; the first sink that cannot raises, and what follows it is left to be undone.
+
+        What edges have on a disk goes as well: a run that is done is not begun again, and nobody would remove it.
+        """
         for index, writer in self.writers.items():
             await self._finish(index, writer)
+        while self.edges:
+            await self._try(self.edges.pop().release())
 
     async def _finish(self, index: int, writer: Writer[Any]) -> None:
         await writer.finish()

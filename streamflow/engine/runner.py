@@ -32,6 +32,7 @@ from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
 from streamflow.engine.wiring import CheckpointPlace, Wiring, durable_for, on_disk
 from streamflow.executors.cores import usable_cores
+from streamflow.files.file_system import SyncFailed
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
@@ -237,7 +238,13 @@ class Run:
 
     async def _take_checkpoint(self) -> Checkpoint:
         save = self._save if self._durable is not None else None
-        checkpoint = await self._checkpoints.take(self._wiring.stages, save)
+        try:
+            checkpoint = await self._checkpoints.take(self._wiring.stages, save)
+        except SyncFailed as error:  # of what an edge has spilled: no later checkpoint could have it either
+            self._note_error(error)
+            for stage in self._wiring.stages:
+                stage.cancel()
+            raise
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
 
@@ -336,7 +343,7 @@ class Run:
             await self._wiring.open(durable.resumed)
             await durable.begin(self._checkpoints, self._wiring.stages)
         elif self._stand == "finishing":
-            await self._wiring.open_sinks(durable.resumed)
+            await self._wiring.open_to_finish(durable.resumed)
 
     async def _complete(self) -> None:
         """Make all output visible; of what has been finished, no checkpoint can be taken."""
@@ -433,7 +440,7 @@ class Run:
     def _final_state(self) -> State:
         if self._error is not None:
             return "failed"
-        if self._asked == "drained" and self._suspending is not None:
+        if self._suspending is not None and (self._completed or self._asked == "drained"):
             return "finished"  # it has come to its own end before it could be suspended
         return self._asked if self._asked is not None else "finished"
 

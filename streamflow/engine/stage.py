@@ -14,6 +14,7 @@ from streamflow.channels.memory import Channel
 from streamflow.engine.outlet import Outlet
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.turn import Turn
+from streamflow.files.file_system import SyncFailed
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch
 from streamflow.model.errors import NotSerialisable
@@ -263,7 +264,7 @@ class Stage(ABC):
         try:
             self.listener.acknowledge(self, barrier, await self.answer(barrier))
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in FULL or isinstance(error, SyncFailed):
                 raise
             self.listener.checkpoint_failed(barrier, error)
         self.outlet.mark(barrier)

@@ -43,7 +43,7 @@ from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
 from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
-from streamflow.model.positions import Stamp, Where, resolved
+from streamflow.model.positions import Where, settled
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.event_time import EventTime
@@ -56,7 +56,7 @@ from streamflow.operators.placed import PlacedApply
 #: Where checkpoints are kept.
 CheckpointPlace = str | os.PathLike[str] | CheckpointStore
 
-_TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": DebounceStage, "timeout": TimeoutStage}
+_TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "timeout": TimeoutStage}
 
 
 class Wiring:
@@ -108,8 +108,7 @@ class Wiring:
         self._connect()
         for channel in self.channels:
             if isinstance(channel, SpillChannel):
-                self.ends.edges.append(channel)
-                await channel.open()
+                await self._open_edge(channel)
         await self._restore_edges(resume)
         if resume is not None:
             for stage in self.stages:
@@ -117,7 +116,18 @@ class Wiring:
         self.tables = Tables(self.stages, self.clock, self.listener.source_tells)
         await self.tables.read()
 
+    async def open_to_finish(self, resume: Checkpoint | None) -> None:
+        """Open what is left to be completed: sinks, and edges that may still have on the disk what has been read."""
+        await self.open_sinks(resume)
+        for edge in self.plan.edges:
+            if edge.spilling is not None:
+                await self._open_edge(self._spilling(edge.spilling.key, edge, edge.spilling, ("", "")))
+
     # -- what edges keep that spill --------------------------------------------------------------------------------
+
+    async def _open_edge(self, channel: SpillChannel) -> None:
+        self.ends.edges.append(channel)
+        await channel.open()
 
     def _durable_edges(self) -> Iterator[tuple[str, SpillChannel]]:
         for edge, channel in zip(self.plan.edges, self.channels, strict=True):
@@ -216,6 +226,8 @@ class Wiring:
             return ProcessStage(*timed, pairs=pairs, stamped=self.plan.timed)
         if planned.kind == "sink":
             return SinkStage(*common, self.ends.writers[planned.index], pairs=pairs)
+        if planned.kind == "debounce":
+            return DebounceStage(*timed, pairs=pairs)
         return _TIMED[planned.kind](*timed)
 
     def _fused(self, planned: PlannedStage) -> Stage:
@@ -294,6 +306,7 @@ class Wiring:
             name += f" [{edge.output}]"
         taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
         name = f"{name} #{taken + 1}" if taken else name
+        channel: Channel
         if edge.spilling is not None:
             channel = self._spilling(name, edge, edge.spilling, between)
         else:
@@ -301,7 +314,7 @@ class Wiring:
         self.channels.append(channel)
         return channel
 
-    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> Channel:
+    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> SpillChannel:
         from streamflow.state.encoding import decode, encode  # late: most runs write none
 
         if self.beside is None:
@@ -362,15 +375,10 @@ def on_disk() -> Writing:
 
 
 def _encode_located(pairs: list[tuple[Any, Where]]) -> bytes:
-    """Encode items with their positions, which are worked out now: what they would be worked out from is in memory."""
+    """Encode items with their positions."""
     from streamflow.state.encoding import encode  # late, as above
 
-    return encode([(item, _settled(where)) for item, where in pairs])
-
-
-def _settled(where: Where) -> Where:
-    """Return a position worked out, with the time that travels with it."""
-    return where._replace(position=resolved(where)) if isinstance(where, Stamp) else resolved(where)
+    return encode(list(settled(pairs)))
 
 
 def durable_for(

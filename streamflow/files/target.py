@@ -166,6 +166,8 @@ class Target:
         old = self.path if in_place else os.path.join(os.path.dirname(self.path), secured["temporary"])
         status = self._files.status(old)
         if status is None and self._is_published(secured):
+            # It has its name, but whoever gave it may not have lived to bring that to the disk.
+            self._files.sync_directory(os.path.dirname(self.path))
             self._secured = secured
             return
         if status is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from streamflow.engine.stages import join
 from streamflow.model import events
 from streamflow.model.checkpoint import SavedCheckpoint
 from streamflow.model.interfaces import CheckpointStore, Sink, Writer
-from streamflow.testing import FaultySource, run
+from streamflow.testing import FaultySource, run, simulate
 
 
 @dataclass(eq=False)
@@ -446,7 +447,9 @@ def test_a_run_that_is_paused_and_whose_process_ends_is_gone_on_with_by_the_next
 
 
 def test_a_run_that_came_to_its_end_before_it_could_be_suspended_has_finished() -> None:
-    async def main() -> None:
+    """Whichever comes first, the run says what it has done: its output is there if it has finished, and only then."""
+
+    async def main() -> str:
         store, disk, held = Store(), Disk(), asyncio.Event()
 
         async def last(n: int) -> int:
@@ -456,13 +459,14 @@ def test_a_run_that_came_to_its_end_before_it_could_be_suspended_has_finished() 
         async with sf.flow([1]).map(last).to(Kept(disk)).start(checkpoint=store) as handle:
             await asyncio.sleep(0.01)  # the source has ended
             draining = asyncio.create_task(handle.drain())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(random.random() * 0.01)
             held.set()
             report = await draining
         assert (report.state, disk.published is None) in [("finished", False), ("suspended", True)]
         assert (store.saved[-1].stand == "done") == (report.state == "finished")
+        return report.state
 
-    run(main)
+    assert {simulate(main, seed).result for seed in range(60)} == {"finished", "suspended"}
 
 
 def test_a_drain_while_the_parts_are_being_opened_begins_nothing() -> None:

@@ -18,7 +18,7 @@ from streamflow.engine.watermarks import Watermarks
 from streamflow.model.batches import Batch
 from streamflow.model.errors import FlowError
 from streamflow.model.markers import Barrier, EndOfStream, Idle, Marker, Watermark
-from streamflow.model.positions import Stamp, plain
+from streamflow.model.positions import Stamp, plain, settled
 from streamflow.operators.fan import Zip
 
 
@@ -282,7 +282,7 @@ class ZipStage(FanInStage):
 
     def snapshot(self) -> Any:
         """Return what waits for its counterpart."""
-        return tuple(tuple(waiting) for waiting in self._waiting)
+        return tuple(settled(waiting) if self._pairs else tuple(waiting) for waiting in self._waiting)
 
     def restore(self, snapshot: Any) -> None:
         """Set what waits for its counterpart."""
