@@ -38,7 +38,7 @@ from streamflow.metrics.report import RunReport
 from streamflow.model import events
 from streamflow.model.arguments import seconds_of
 from streamflow.model.checkpoint import Checkpoint, Stand
-from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, RunCancelled
+from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, NotSerialisable, RunCancelled
 from streamflow.model.markers import Barrier, Commit, LatencyProbe
 from streamflow.model.notes import add_note
 from streamflow.model.statistics import RunStatistics
@@ -248,6 +248,15 @@ class Run:
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
 
+    async def _keep_checkpoint(self) -> None:
+        """Take one; what can never be written down fails the run now, not at its end."""
+        try:
+            await self._take_checkpoint()
+        except NotSerialisable as error:  # of a stage that has ended: others fail by themselves
+            self._note_error(error)
+            for stage in self._wiring.stages:
+                stage.cancel()
+
     def statistics(self) -> RunStatistics:
         """Return the figures as they are now, or as they were at the end."""
         if self.report is not None:
@@ -361,7 +370,7 @@ class Run:
             governing = self._memory.govern(self._wiring.stages, self._wiring.channels, self._tell)
             watching.append(asyncio.create_task(governing, name="streamflow memory"))
         if self._durable is not None:
-            repeating = self._durable.repeat(self._take_checkpoint)
+            repeating = self._durable.repeat(self._keep_checkpoint)
             watching.append(asyncio.create_task(repeating, name="streamflow checkpoints"))
         if self._wiring.tables.change:
             watching.append(asyncio.create_task(self._wiring.tables.keep_up(), name="streamflow tables"))

@@ -22,6 +22,7 @@ from streamflow.model.events import Event
 from streamflow.model.failures import DeadLetter
 from streamflow.model.markers import Barrier, Commit, EndOfStream, LatencyProbe, Marker
 from streamflow.model.policies import DeadLetters
+from streamflow.operators.firing import kept_by_key
 
 if TYPE_CHECKING:
     from streamflow.model.interfaces import Writer
@@ -279,7 +280,10 @@ class Stage(ABC):
             return {}
         parts: dict[str, list[Any]] = {}
         for key, pieces in self.remembered():
-            parts[key] = [await self.written_down(key, piece) for piece in pieces]
+            try:
+                parts[key] = [await self.written_down(key, piece) for piece in pieces]
+            except NotSerialisable as error:
+                raise NotSerialisable(f"{key}: {error}") from error.__cause__
         if self.writer is not None:
             key = self.planned.keys[-1]
             parts[key] = [Pending(self, key, await self.writer.begin_prepare(marker.epoch))]
@@ -292,7 +296,17 @@ class Stage(ABC):
         try:
             return self.writing.encode(piece)
         except NotSerialisable as error:
-            raise NotSerialisable(f"{key}: {error}") from error.__cause__
+            from streamflow.state.encoding import blame_key  # late: most runs keep no checkpoints
+
+            whose = blame_key(kept_by_key(piece)) if self._has_keys(key) else ""
+            raise NotSerialisable(whose or str(error)) from error.__cause__
+
+    def _has_keys(self, key: str) -> bool:
+        """Tell whether what is kept under this name is kept by keys of the user's."""
+        planned = self.planned
+        parts = [planned.source, planned.operator, *planned.placed, *planned.fused, planned.sink]
+        kept = zip(planned.keys, [part for part in parts if part is not None], strict=True)
+        return any(name == key and hasattr(part, "key") for name, part in kept)
 
     def inject(self, marker: Marker) -> None:
         """Hand a marker to this stage alone, behind what already waits for it."""

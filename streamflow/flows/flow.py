@@ -573,16 +573,19 @@ class Flow(Generic[T]):
 
     async def collect(self, **options: Any) -> list[T]:
         """Run the flow and return all its items. Options as for `Runnable.run`."""
+        _require_no_checkpoint("collect", options)
         items: list[T] = []
         await self.to(items).run(**options)
         return items
 
     async def count(self, **options: Any) -> int:
         """Run the flow and return how many items came out of it."""
+        _require_no_checkpoint("count", options)
         return await self.reduce(_add_one, 0, **options)
 
     async def first(self, **options: Any) -> T:
         """Run the flow up to its first item, and return that; LookupError if there is none."""
+        _require_no_checkpoint("first", options)
         found = await self.take(1).collect(**options)
         if not found:
             raise LookupError("first(): the flow gave no item")
@@ -591,6 +594,7 @@ class Flow(Generic[T]):
     async def reduce(self, function: Callable[[U, T], U], initial: U, **options: Any) -> U:
         """Run the flow and fold its items with `function(value, item)`, starting from `initial`."""
         require_plain(function, "reduce")
+        _require_no_checkpoint("reduce", options)
         value = initial
 
         def fold(item: T) -> None:
@@ -650,6 +654,11 @@ class KeyedFlow(Generic[K, T]):
     """Describe a flow whose items are treated apart by their keys."""
 
     __slots__ = ("_errors", "_key", "_name", "_part")
+
+    if not TYPE_CHECKING:  # a type checker knows what there is
+
+        def __getattr__(self, name):
+            raise _unfinished(self, name, "key_by(...)", ".scan, .reduce, .aggregate, .map_with_state or .window")
 
     def __init__(self, part: Part, key: Callable[[T], K], name: str | None, errors: ErrorPolicy) -> None:
         self._part, self._key, self._name, self._errors = part, key, name, errors
@@ -867,6 +876,11 @@ class WindowedFlow(Generic[K, T]):
 
     __slots__ = ("_operator", "_part")
 
+    if not TYPE_CHECKING:  # as above
+
+        def __getattr__(self, name):
+            raise _unfinished(self, name, "window(...)", ".aggregate, .reduce or .collect()")
+
     def __init__(self, part: Part, operator: Window) -> None:
         self._part, self._operator = part, operator
 
@@ -940,3 +954,20 @@ def flow(source: object, *, follow: Follow = False) -> Flow[Any]:
 
 def _add_one(count: int, _: object) -> int:
     return count + 1
+
+
+def _require_no_checkpoint(what: str, options: dict[str, Any]) -> None:
+    """Refuse what would return the rest only when it is run again, and nothing once it has finished."""
+    if options.get("checkpoint") is not None:
+        raise FlowError(
+            f"{what}(checkpoint=...): what it returns is in memory and in no checkpoint, so that a run which goes on "
+            f"would return a part of it; write to a sink, as in flow.to('out.jsonl').run(checkpoint=...)"
+        )
+
+
+def _unfinished(flow: object, name: str, after: str, ways: str) -> AttributeError:
+    """Return the error that says what a flow lacks before it can do what every flow can."""
+    said = f"{type(flow).__name__!r} object has no attribute {name!r}"
+    if not name.startswith("_") and hasattr(Flow, name):
+        said += f": after {after} say first what is made of the items of a key: {ways}"
+    return AttributeError(said, name=name, obj=flow)

@@ -77,7 +77,7 @@ class CheckpointCommitted(Event):
 class CheckpointFailed(Event):
     """A checkpoint could not be kept, because of `error`; the run goes on, with that of `epoch` to go back to."""
 
-    error: OSError
+    error: Exception
     epoch: int
 
 

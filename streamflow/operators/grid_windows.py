@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import EarlyResult, UpdatedResult, WindowResult
-from streamflow.operators.firing import DUE_AT_ONCE, Windows, copied, known, pieces
+from streamflow.operators.firing import DUE_AT_ONCE, Windows, copied, copies, known, pieces
 from streamflow.operators.grid import Grid
 from streamflow.operators.recipe import Recipe
 
@@ -218,7 +218,7 @@ class GridWindows(Windows):
             for n, pane in panes.items():
                 yield (kind, n, ())
                 for cells in pieces(pane.cells.items()):
-                    yield (kind, n, tuple((key, copied(cell)) for key, cell in cells))
+                    yield (kind, n, tuple(copies(cells)))
                 for keys in pieces(pane.changed):
                     yield ("changed", n, tuple(keys))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import Keyed
-from streamflow.operators.firing import Firing, Timed, copied, known, pieces
+from streamflow.operators.firing import Firing, Timed, copied, copies, known, pieces
 from streamflow.operators.keyed_store import KeyedStore, refuse_apart
 from streamflow.operators.recipe import Recipe
 
@@ -66,7 +66,7 @@ class KeyedValues(Kept):
     def chunks(self) -> Iterator[Any]:
         """Yield keys and values."""
         for some in pieces(self.store.items()):
-            yield tuple((key, copied(value)) for key, value in some)
+            yield tuple(copies(some))
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
@@ -119,7 +119,7 @@ class KeyedCells(Firing):
     def chunks(self) -> Iterator[Any]:
         """Yield keys and cells."""
         for some in pieces(self.store.items()):
-            yield tuple((key, copied(cell)) for key, cell in some)
+            yield tuple(copies(some))
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
@@ -197,7 +197,7 @@ class Remembered(Kept):
         yield (self.clock.highest,)
         now = self._now()
         for some in pieces(self.store.items()):
-            yield tuple((key, copied(state), now - touched) for key, (state, touched) in some)
+            yield tuple((key, state, now - touched) for key, (state, touched) in copies(some))
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""

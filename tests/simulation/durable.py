@@ -227,14 +227,12 @@ FLOWS: dict[str, Made] = {
     "two sinks": both,
     "csv": lambda disk: lines(disk).map(lambda n: {"n": n, "twice": 2 * n}).to(out(disk, "out.csv")),
     "keyed": lambda disk: numbers().key_by(lambda n: n % 4).reduce(lambda a, b: a + b).map(str).to(out(disk)),
-    "keyed scan": lambda disk: (
-        files(disk).key_by(lambda n: n % 4).scan(lambda s, n: s + n, 0).map(shown).to(out(disk))
-    ),
+    "keyed scan": lambda disk: files(disk).key_by(lambda n: n % 4).scan(lambda s, n: s + n, 0).map(shown).to(out(disk)),
     "keyed aggregate": lambda disk: (
-        numbers().map(hop, concurrency=3).key_by(lambda n: n % 4).aggregate(n=sf.agg.count(), all=sf.agg.collect())
-    )
-    .map(shown)
-    .to(out(disk)),
+        (numbers().map(hop, concurrency=3).key_by(lambda n: n % 4).aggregate(n=sf.agg.count(), all=sf.agg.collect()))
+        .map(shown)
+        .to(out(disk))
+    ),
     "keyed state": lambda disk: sums(timed(numbers())).to(out(disk)),
     "windows": lambda disk: counts(events().window(sf.tumbling(6))).map(shown).to(out(disk)),
     "early windows": lambda disk: counts(events().window(sf.tumbling(8), every=2)).map(shown).to(out(disk)),
@@ -270,8 +268,8 @@ FLOWS: dict[str, Made] = {
 MIXED: dict[str, Made] = {
     "unordered": lambda disk: numbers().map(hop, concurrency=4, ordered=False).to(out(disk)),
     "unordered tests": lambda disk: files(disk).filter(odd, concurrency=4, ordered=False).to(out(disk)),
-    "unordered spilling": lambda disk: (
-        slowly(spill(numbers().map(hop, concurrency=4, ordered=False), disk)).to(out(disk))
+    "unordered spilling": lambda disk: slowly(spill(numbers().map(hop, concurrency=4, ordered=False), disk)).to(
+        out(disk)
     ),
     "unordered letters": lambda disk: (
         lines(disk)
