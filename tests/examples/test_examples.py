@@ -66,7 +66,8 @@ def test_commits_per_day_are_those_of_a_plain_loop() -> None:
                 counts[start, end, commit["author"]] += 1
                 lines[start, end, commit["author"]] += commit["insertions"] + commit["deletions"]
     found = testing.run(runpy.run_path(str(EXAMPLES / "commits_per_day.py"))["commits_per_day"]().collect())
-    assert late == 1013 and len(counts) == len(found)
+    assert late == 1013
+    assert len(counts) == len(found)
     for result in found:
         where = result.start, result.end, result.key
         assert result.value == {"commits": counts[where], "lines": lines[where]}
