@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,6 +47,19 @@ IN_MEMORY = Writing(_as_it_is, _as_it_is)
 
 #: States of a stage that cannot go on by itself.
 WAITING = ("starved", "blocked", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Be a piece of a checkpoint for which a disk is waited: what the writer of `stage` prepares."""
+
+    stage: Stage
+    key: str
+    prepared: Awaitable[Any]
+
+    async def written_down(self) -> Any:
+        """Wait for it, and write it down."""
+        return await self.stage.written_down(self.key, await self.prepared)
 
 
 class Listener(Protocol):
@@ -265,13 +278,13 @@ class Stage(ABC):
             return {}
         parts: dict[str, list[Any]] = {}
         for key, pieces in self.remembered():
-            parts[key] = [await self._written_down(key, piece) for piece in pieces]
+            parts[key] = [await self.written_down(key, piece) for piece in pieces]
         if self.writer is not None:
             key = self.planned.keys[-1]
-            parts[key] = [await self._written_down(key, await self.writer.prepare(marker.epoch))]
+            parts[key] = [Pending(self, key, await self.writer.begin_prepare(marker.epoch))]
         return parts
 
-    async def _written_down(self, key: str, piece: Any) -> Any:
+    async def written_down(self, key: str, piece: Any) -> Any:
         """Write a piece down as a checkpoint keeps it; of many, each takes a small part of a turn."""
         while self.turn.spent():
             await self.turn.wait(served=True)

@@ -11,7 +11,7 @@ Time is not an interface here: the running event loop is the clock, so a test th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from streamflow.model.checkpoint import Delivery, SavedCheckpoint
@@ -166,6 +166,19 @@ class Source(ABC, Generic[T_co]):
         """Open the source for one run."""
 
 
+class Prepared:
+    """Be awaited for a value that is there already."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._value
+        yield
+
+
 class Writer(ABC, Generic[T_contra]):
     """Write to one sink, live. A writer belongs to one run; its methods are never called concurrently.
 
@@ -191,6 +204,14 @@ class Writer(ABC, Generic[T_contra]):
         """Make everything written so far durable, invisible or not, and return what `commit` needs after a crash."""
         await self.flush()
         return None
+
+    async def begin_prepare(self, epoch: int) -> Awaitable[Any]:
+        """Begin to `prepare`, and return what its value can be awaited of, while `write` goes on.
+
+        What is written after this has returned is not part of it. For a writer that would else have the flow wait for
+        the disk.
+        """
+        return Prepared(await self.prepare(epoch))
 
     async def commit(self, epoch: int) -> None:
         """Make visible what `prepare(epoch)` secured, and those before it; may be called again after a crash."""
