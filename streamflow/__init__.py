@@ -45,10 +45,12 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from streamflow.model.failures import DeadLetter
+    from streamflow.model.joined import Joined, JoinedInWindow
     from streamflow.model.policies import Retry
     from streamflow.model.positions import Position
     from streamflow.model.windows import EarlyResult, Keyed, UpdatedResult, WindowResult
     from streamflow.operators import aggregations as agg
+    from streamflow.operators.joining.table import table
     from streamflow.operators.window_specs import global_window, session, sliding, tumbling
 
 _HOMES = {
@@ -59,6 +61,9 @@ _HOMES = {
     "Flow": "flows.flow",
     "KeyedFlow": "flows.flow",
     "tumbling": "operators.window_specs",
+    "table": "operators.joining.table",
+    "Joined": "model.joined",
+    "JoinedInWindow": "model.joined",
     "sliding": "operators.window_specs",
     "session": "operators.window_specs",
     "global_window": "operators.window_specs",
@@ -116,6 +121,8 @@ __all__ = [
     "InboxFull",
     "ItemCancelled",
     "ItemTimeout",
+    "Joined",
+    "JoinedInWindow",
     "Keyed",
     "KeyedFlow",
     "NoForm",
@@ -149,6 +156,7 @@ __all__ = [
     "sinks",
     "sliding",
     "sources",
+    "table",
     "testing",
     "threads",
     "ticks",

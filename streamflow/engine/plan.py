@@ -21,6 +21,7 @@ Kind = Literal[
     "merge",
     "zip",
     "concat",
+    "join",
     "batch",
     "throttle",
     "debounce",

@@ -24,6 +24,7 @@ from streamflow.operators.edge import Buffer
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.joining.operator import Join
 from streamflow.operators.map import Apply, ConcurrentApply
 from streamflow.operators.placed import PlacedApply
 from streamflow.operators.timing import Debounce, Throttle, Timeout
@@ -37,6 +38,7 @@ _KINDS: dict[type[Operator], Kind] = {
     Merge: "merge",
     Zip: "zip",
     Concat: "concat",
+    Join: "join",
     BatchWithin: "batch",
     BatchBySize: "batch",
     Throttle: "throttle",
@@ -49,6 +51,7 @@ _WHY: dict[Kind, str] = {
     "merge": "several inputs come together",
     "zip": "several inputs come together",
     "concat": "several inputs come together",
+    "join": "several inputs come together",
     "batch": "it gathers several items into one",
     "throttle": "it keeps time",
     "debounce": "it keeps time",
@@ -147,6 +150,8 @@ class _Planner:
         elif isinstance(what, Sink):
             self.exits[part] = self._place_sink(part, what)
         else:
+            if isinstance(what, Join):
+                what = self._timed_join(part, what)
             kind = _KINDS[type(what)]
             draft = _Draft(kind, _WHY[kind], operator=what, open=False)
             self.exits[part] = self._begin(draft, part.inputs)
@@ -182,6 +187,14 @@ class _Planner:
         draft.fused.append(operator)
         draft.open = not (operator.folds or isinstance(operator, (BatchBySize, Route)))
         return at
+
+    def _timed_join(self, part: Part, join: Join) -> Join:
+        """Have event time travel to a join; FlowError names the side on which there is none."""
+        for side, one in zip(("left", "right"), part.inputs, strict=True):
+            if untimed := why_untimed(one):
+                raise FlowError(f"{join.label}: it goes by event time, and on the {side} {untimed}")
+        self.timed = True
+        return join.parting_late() if part in self.late else join
 
     def _place_elsewhere(self, part: Part, operator: PlacedApply) -> _Exit:
         before = self.exits[part.inputs[0]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Literal
@@ -60,6 +61,8 @@ _log = logging.getLogger("streamflow.run")
 #: Seconds that cancelled stages have to end before they are reported as hung.
 CANCEL_WITHIN = 10.0
 SAMPLE_EVERY = 0.25
+#: Seconds that sources have to be still before a run is suspended; then a barrier is sent that lets them on.
+STILL_WITHIN = 0.25
 
 
 class Run:
@@ -345,6 +348,8 @@ class Run:
         if self._durable is not None:
             repeating = self._durable.repeat(self._take_checkpoint)
             watching.append(asyncio.create_task(repeating, name="streamflow checkpoints"))
+        if self._wiring.tables.change:
+            watching.append(asyncio.create_task(self._wiring.tables.keep_up(), name="streamflow tables"))
         try:
             async with asyncio.TaskGroup() as group:
                 for stage in self._wiring.stages:
@@ -431,8 +436,18 @@ class Run:
         sources = self._sources()
         for source in sources:
             source.suspend()
-        for source in sources:
-            await source.still.wait()
+        while not all(source.still.is_set() for source in sources):
+            waiting = [asyncio.create_task(source.still.wait()) for source in sources]
+            try:
+                _, moving = await asyncio.wait(waiting, timeout=STILL_WITHIN)
+            finally:
+                for one in waiting:
+                    one.cancel()
+            if moving:
+                # Where inputs wait for each other, one that is still holds up the source of another. A barrier, for
+                # which every input is read, lets go of that.
+                with suppress(FlowError, OSError):
+                    await self._take_checkpoint()
         if self._task.done() or self._error is not None:
             return
         self._clock.stop()

@@ -13,6 +13,7 @@ from typing import Any
 from streamflow.channels.memory import Channel
 from streamflow.channels.spill_disk import SpillDisk
 from streamflow.channels.spilling import SpillChannel
+from streamflow.engine.ahead import may_wait
 from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
@@ -25,11 +26,13 @@ from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
 from streamflow.engine.stages.fused import FusedStage
+from streamflow.engine.stages.join import JoinStage
 from streamflow.engine.stages.placed import PlacedStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
 from streamflow.engine.stepper import Stepper
+from streamflow.engine.tables import Tables
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.arguments import duration_of
@@ -78,6 +81,7 @@ class Wiring:
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
+        self.tables = Tables((), clock, listener.source_tells)
 
     async def open(self, resume: Checkpoint | None = None) -> None:
         """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
@@ -100,6 +104,8 @@ class Wiring:
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
+        self.tables = Tables(self.stages, self.clock, self.listener.source_tells)
+        await self.tables.read()
 
     # -- what edges keep that spill --------------------------------------------------------------------------------
 
@@ -175,6 +181,8 @@ class Wiring:
             return ConcatStage(*common)
         if planned.kind == "zip":
             return ZipStage(*common, pairs=pairs)
+        if planned.kind == "join":
+            return JoinStage(*common, waits=may_wait(self.plan, planned.index))
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
         if planned.kind == "sink":
@@ -273,8 +281,8 @@ class Wiring:
         )
 
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
-        last = planned.fused[-1] if planned.fused else None
-        if last is None or not (isinstance(last, Route) or last.parts_late):
+        last = planned.fused[-1] if planned.fused else planned.operator
+        if not isinstance(last, Route) and not getattr(last, "parts_late", False):
             return Outlet([channel for _, channel in data])
         outputs: dict[Any, list[Channel]] = {}
         for edge, channel in data:

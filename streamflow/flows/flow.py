@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, overload
 
 from streamflow.flows.resolve import Follow, Place, as_executor, as_followed, as_sink, as_source
 from streamflow.flows.runnable import Runnable
@@ -13,6 +13,7 @@ from streamflow.model.arguments import duration_of, memory_of, seconds_of, whole
 from streamflow.model.errors import FlowError
 from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
+from streamflow.model.joined import Joined, JoinedInWindow
 from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
 from streamflow.model.windows import Keyed, WindowResult
 from streamflow.operators.aggregation import Aggregation
@@ -24,6 +25,10 @@ from streamflow.operators.element import LATE, RESULTS
 from streamflow.operators.event_time import EventTime
 from streamflow.operators.fan import Output, Route
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.joining.lookup import JoinTable
+from streamflow.operators.joining.operator import AsOf, InWindows, Join, Within, as_of_form, join_form
+from streamflow.operators.joining.state import How, require_how
+from streamflow.operators.joining.table import Table
 from streamflow.operators.keyed import KeyedFold, KeyedScan, MapWithState
 from streamflow.operators.map import Concurrency, apply_operator
 from streamflow.operators.processing_time import ProcessingTime
@@ -699,6 +704,75 @@ class KeyedFlow(Generic[K, T]):
     def _then(self, operator: Operator) -> Flow[Any]:
         return Flow(Part(operator, (self._part,)))
 
+    @overload
+    def join(
+        self, right: KeyedFlow[K, U], *, window: WindowSpec, how: How = ..., name: str | None = ...
+    ) -> JoinResults[JoinedInWindow]: ...
+
+    @overload
+    def join(
+        self, right: KeyedFlow[K, U], *, within: tuple[Duration, Duration], how: How = ..., name: str | None = ...
+    ) -> JoinResults[Joined]: ...
+
+    def join(
+        self,
+        right: KeyedFlow[K, U],
+        *,
+        window: WindowSpec | None = None,
+        within: tuple[Duration, Duration] | None = None,
+        how: How = "inner",
+        name: str | None = None,
+    ) -> JoinResults[Any]:
+        """Pair the items of this flow with those of `right` that have the same key and belong together by event time.
+
+        With `window` (`sf.tumbling(...)`, `sf.sliding`) each with each in the same window, when it closes. With
+        `within=("-5s", "10s")` those of which the right one is from 5 seconds earlier to 10 seconds later, as soon as
+        both are there. `how="left"` also gives what has no partner on the left, `"outer"` that of both sides; None
+        stands for the missing one. Both flows must have event times. Late items are dropped and counted, or go to
+        `.late`.
+        """
+        return self._join(right, join_form(window, within, how), how, name)
+
+    def join_asof(
+        self,
+        right: KeyedFlow[K, U],
+        *,
+        tolerance: Duration | None = None,
+        how: Literal["inner", "left"] = "left",
+        name: str | None = None,
+    ) -> JoinResults[Joined]:
+        """Pair each item of this flow with the latest one of `right` that has the same key and is not later.
+
+        With `tolerance` it may be so much older at most. An item that finds none is given None, or left out with
+        `how="inner"`.
+        """
+        return self._join(right, as_of_form(tolerance, how), how, name)
+
+    def _join(
+        self, right: KeyedFlow[K, U], form: InWindows | Within | AsOf, how: How, name: str | None
+    ) -> JoinResults[Any]:
+        if not isinstance(right, KeyedFlow):
+            fix = ": key it, as in .key_by(...)" if isinstance(right, Flow) else ""
+            raise FlowError(f"join({type(right).__name__}): expected a keyed flow{fix}")
+        if right._errors != self._errors:
+            raise FlowError("join(...): give both key_by(...) the same on_error= and max_failures=")
+        operator = Join((self._key, right._key), form, how, name or self._name, self._errors)
+        return JoinResults(Part(operator, (self._part, right._part)))
+
+    def join_table(
+        self, table: Table, *, how: Literal["inner", "left"] = "left", name: str | None = None
+    ) -> Flow[Joined]:
+        """Pair each item with what `table` has for its key: `sf.table(load, every="10m")`.
+
+        An item whose key is not there is given None, or left out with `how="inner"`.
+        """
+        require_how(how, ("inner", "left"), "join_table")
+        if not isinstance(table, Table):
+            raise FlowError(
+                f"join_table({type(table).__name__}): expected sf.table(load), where load() gives a mapping"
+            )
+        return Flow(Part(JoinTable(self._key, table, how, name or self._name, self._errors), (self._part,)))
+
     def __repr__(self) -> str:
         return f"<KeyedFlow of {Flow(self._part)!r} by {name_of(self._key)}>"
 
@@ -740,6 +814,21 @@ class WindowResults(Flow[WindowResult], Generic[T]):
     def late(self) -> Flow[T]:
         """Return the flow of late items: without it they are dropped and counted."""
         return Flow(Part(Output(LATE), (self._windows,)))
+
+
+class JoinResults(Flow[U]):
+    """Be the flow of what a join gives; `late` is the flow of the items that came too late for it."""
+
+    __slots__ = ("_join_part",)
+
+    def __init__(self, join: Part) -> None:
+        super().__init__(Part(Output(RESULTS), (join,)))
+        self._join_part = join
+
+    @property
+    def late(self) -> Flow[Joined]:
+        """Return the flow of late items, each on its side of a `Joined`: without it they are dropped and counted."""
+        return Flow(Part(Output(LATE), (self._join_part,)))
 
 
 class _Truth:
