@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from streamflow.model.joined import Joined, JoinedInWindow
     from streamflow.model.policies import Retry
     from streamflow.model.positions import Position
+    from streamflow.model.processing import KeyedItem, Timer
     from streamflow.model.windows import EarlyResult, Keyed, UpdatedResult, WindowResult
     from streamflow.operators import aggregations as agg
     from streamflow.operators.joining.table import table
+    from streamflow.operators.key_state import KeyState
     from streamflow.operators.window_specs import global_window, session, sliding, tumbling
 
 _HOMES = {
@@ -68,6 +70,9 @@ _HOMES = {
     "session": "operators.window_specs",
     "global_window": "operators.window_specs",
     "Keyed": "model.windows",
+    "KeyedItem": "model.processing",
+    "Timer": "model.processing",
+    "KeyState": "operators.key_state",
     "WindowResult": "model.windows",
     "EarlyResult": "model.windows",
     "UpdatedResult": "model.windows",
@@ -123,8 +128,10 @@ __all__ = [
     "ItemTimeout",
     "Joined",
     "JoinedInWindow",
+    "KeyState",
     "Keyed",
     "KeyedFlow",
+    "KeyedItem",
     "NoForm",
     "NoResult",
     "NotSerialisable",
@@ -137,6 +144,7 @@ __all__ = [
     "RunReport",
     "Runnable",
     "StreamflowError",
+    "Timer",
     "TooManyFailures",
     "UpdatedResult",
     "WindowResult",

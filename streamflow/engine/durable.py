@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 from streamflow.engine.checkpointing import Checkpointing
@@ -138,6 +139,11 @@ class Durable:
     def folder(self) -> str | None:
         """Return how folders beside the checkpoints begin."""
         return self._store.folder
+
+    @property
+    def mark(self) -> str:
+        """Return a few letters that are the same in all runs on these checkpoints, and no others."""
+        return blake2b((self._store.folder or self._store.label).encode(), digest_size=4).hexdigest()
 
     @property
     def oldest(self) -> int:

@@ -26,6 +26,7 @@ Kind = Literal[
     "throttle",
     "debounce",
     "timeout",
+    "process",
     "sink",
 ]
 

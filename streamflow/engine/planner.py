@@ -27,6 +27,7 @@ from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.joining.operator import Join
 from streamflow.operators.map import Apply, ConcurrentApply
 from streamflow.operators.placed import PlacedApply
+from streamflow.operators.process import Process
 from streamflow.operators.timing import Debounce, Throttle, Timeout
 
 #: Operators in one generated function; it stays short enough to be read in a traceback.
@@ -44,6 +45,7 @@ _KINDS: dict[type[Operator], Kind] = {
     Throttle: "throttle",
     Debounce: "debounce",
     Timeout: "timeout",
+    Process: "process",
 }
 _WHY: dict[Kind, str] = {
     "expand": "it makes many items of one, which are counted afresh",
@@ -56,6 +58,7 @@ _WHY: dict[Kind, str] = {
     "throttle": "it keeps time",
     "debounce": "it keeps time",
     "timeout": "it keeps time",
+    "process": "its coroutine takes items when it likes",
     "sink": "its sink is awaited",
 }
 
@@ -150,6 +153,9 @@ class _Planner:
         elif isinstance(what, Sink):
             self.exits[part] = self._place_sink(part, what)
         else:
+            if isinstance(what, Process) and not why_untimed(part.inputs[0]):
+                what = what.where_timed()
+                self.timed = True
             if isinstance(what, Join):
                 what = self._timed_join(part, what)
             kind = _KINDS[type(what)]
@@ -324,6 +330,8 @@ class _Planner:
             part.what.label for part in parts if isinstance(part.what, Operator) and not part.what.repeatable
         ]
         unrepeatable += [one.label for draft in self.stages for one in draft.fused if one.runs_by_clock]
+        processors = [draft.operator for draft in self.stages if isinstance(draft.operator, Process)]
+        unrepeatable += [one.label for one in processors if not one.by_event_time]  # its timers go by the run's clock
         exact = any(_wants_positions(stage) for stage in stages if stage.source is None)
         return Plan(
             stages=stages,

@@ -94,9 +94,17 @@ class Run:
         self._ends = Ends(self._note_error)
         self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
         writing = IN_MEMORY if self._durable is None else on_disk()
-        beside = self._durable.folder if self._durable is not None else None
-        turn = Turn(loop, max_stall)
-        self._wiring = Wiring(plan, turn, self._clock, self._ends, self, fuse=fuse, writing=writing, beside=beside)
+        self._wiring = Wiring(
+            plan,
+            Turn(loop, max_stall),
+            self._clock,
+            self._ends,
+            self,
+            fuse=fuse,
+            writing=writing,
+            beside=self._durable.folder if self._durable is not None else None,
+            mark=self._durable.mark if self._durable is not None else None,
+        )
         self._resume = resume if isinstance(resume, Checkpoint) else None
         self._stand: Stand = "running"
         self._completed = False

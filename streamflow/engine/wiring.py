@@ -28,6 +28,7 @@ from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage,
 from streamflow.engine.stages.fused import FusedStage
 from streamflow.engine.stages.join import JoinStage
 from streamflow.engine.stages.placed import PlacedStage
+from streamflow.engine.stages.process import ProcessStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
@@ -68,6 +69,7 @@ class Wiring:
         fuse: bool,
         writing: Writing = IN_MEMORY,
         beside: str | None = None,
+        mark: str | None = None,
     ) -> None:
         self.plan = plan
         self.turn = turn
@@ -78,6 +80,8 @@ class Wiring:
         self.writing = writing
         #: How folders beside the checkpoints begin, for what edges keep that spill.
         self.beside = beside
+        #: What runs on these checkpoints have in the names of temporary files.
+        self.mark = mark
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
@@ -139,7 +143,12 @@ class Wiring:
         for planned in self.plan.stages:
             if planned.sink is None:
                 continue
-            writer = await planned.sink.open(self.plan.bounded_at(planned.index))
+            bounded = self.plan.bounded_at(planned.index)
+            if self.mark is None:
+                writer = await planned.sink.open(bounded)
+            else:
+                # What goes on lies under the other name.
+                writer = await planned.sink.open_marked(bounded, f"{self.mark}{'-next' if goes_on else ''}")
             self.ends.writers[planned.index] = writer
             if goes_on is not None:
                 for prepared in goes_on.parts.get(planned.keys[-1], ()):
@@ -185,6 +194,8 @@ class Wiring:
             return JoinStage(*common, waits=may_wait(self.plan, planned.index))
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
+        if planned.kind == "process":
+            return ProcessStage(*timed, pairs=pairs, stamped=self.plan.timed)
         if planned.kind == "sink":
             return SinkStage(*common, self.ends.writers[planned.index], pairs=pairs)
         return _TIMED[planned.kind](*timed)

@@ -72,7 +72,7 @@ class Target:
 
         A pipe or a device is always written in place: nothing may be renamed onto /dev/null. What is written is
         compressed by `method`, if there is one. Where `lines` are appended, a torn one at the end is closed first. The
-        new file has `mark` in its name, or something that no other has.
+        new file has `mark` in its name, in place of whatever had that name, or something that no other has.
         """
         kind = files.kind(path)
         if kind == "directory":
@@ -88,6 +88,8 @@ class Target:
         kept = _beginning(name)
         temporary = os.path.join(directory, f".{kept}.{mark or secrets.token_hex(4)}.part")
         try:
+            if mark is not None:
+                files.remove(temporary)
             file = files.create(temporary, like=path)
             file = _compressing(file, method, prompt=False)
             return cls(files, file, path, temporary, method=method, lines=lines, cuts=True)

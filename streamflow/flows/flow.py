@@ -15,6 +15,7 @@ from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
 from streamflow.model.joined import Joined, JoinedInWindow
 from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
+from streamflow.model.processing import KeyedItem, Timer
 from streamflow.model.windows import Keyed, WindowResult
 from streamflow.operators.aggregation import Aggregation
 from streamflow.operators.batch import BatchBySize, BatchWithin
@@ -29,8 +30,10 @@ from streamflow.operators.joining.lookup import JoinTable
 from streamflow.operators.joining.operator import AsOf, InWindows, Join, Within, as_of_form, join_form
 from streamflow.operators.joining.state import How, require_how
 from streamflow.operators.joining.table import Table
+from streamflow.operators.key_state import KeyState
 from streamflow.operators.keyed import KeyedFold, KeyedScan, MapWithState
 from streamflow.operators.map import Concurrency, apply_operator
+from streamflow.operators.process import process_operator
 from streamflow.operators.processing_time import ProcessingTime
 from streamflow.operators.recipe import Recipe, aggregated, collected, reduced
 from streamflow.operators.scan import Scan
@@ -700,6 +703,32 @@ class KeyedFlow(Generic[K, T]):
         require_plain(function, "map_with_state")
         seconds = None if ttl is None else duration_of("map_with_state(ttl=...)", ttl)
         return self._then(MapWithState(self._key, function, initial, seconds, name or self._name, self._errors))
+
+    def process(
+        self,
+        function: Callable[
+            [AsyncIterator[KeyedItem | Timer], Callable[[U], Awaitable[None]], KeyState], Awaitable[object]
+        ],
+        *,
+        concurrency: int = 1,
+        name: str | None = None,
+    ) -> Flow[U]:
+        """Have the coroutine `function(inbox, out, state)` take the items, for what the other forms cannot say.
+
+        `async for event in inbox` gives a `KeyedItem` or a `Timer`, `await out(item)` hands an item on, and `state` is
+        that of the event's key: `get`, `set`, `clear`, `set_timer`, `cancel_timer`, `key`, `now`. Timers go by event
+        time if the flow has one. Of `concurrency` coroutines each has keys of its own.
+
+        >>> import streamflow as sf
+        >>> async def changes(inbox, out, state):
+        ...     async for item in inbox:
+        ...         if state.get() != item.value:
+        ...             await out(item.value)
+        ...         state.set(item.value)
+        >>> list(sf.flow(["a", "a", "A", "b"]).key_by(str.lower).process(changes))
+        ['a', 'A', 'b']
+        """
+        return self._then(process_operator(self._key, function, concurrency, name or self._name, self._errors))
 
     def _then(self, operator: Operator) -> Flow[Any]:
         return Flow(Part(operator, (self._part,)))

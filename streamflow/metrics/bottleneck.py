@@ -11,7 +11,7 @@ from streamflow.model.statistics import EdgeStatistics, RunStatistics, StageStat
 #: Shares of the elapsed time below which nothing is called a bottleneck.
 NOTABLE = 0.15
 #: Stages that await the user's functions.
-AWAITING = ("concurrent", "async expand")
+AWAITING = ("concurrent", "async expand", "process")
 #: Per cent of a core from which on a run counts as computing all the time.
 CPU_BOUND = 85.0
 #: Per cent of a core up to which a function that is at work waits rather than computes.
@@ -88,6 +88,8 @@ def _saturated(stages: list[StageStatistics], elapsed: float) -> str:
 
 
 def _help(stage: StageStatistics, calls: int) -> str:
+    if stage.kind == "process":
+        return "concurrency=n deals its keys out to n coroutines, which helps as far as it awaits something"
     if stage.kind == "async expand":
         return "it takes one item at a time: to wait for several, do so in a map(..., concurrency=n) before it"
     if calls <= stage.concurrency:

@@ -328,6 +328,14 @@ class Sink(ABC, Generic[T_contra]):
     async def open(self, bounded: bool) -> Writer[Any]:
         """Open the sink for one run; `bounded` tells whether the flow that feeds it ends by itself."""
 
+    async def open_marked(self, bounded: bool, mark: str) -> Writer[Any]:
+        """Do so for a run with checkpoints.
+
+        `mark` may be part of a temporary name: nobody else has it but an earlier run on the same checkpoints, so that
+        what such a run left under that name may be replaced.
+        """
+        return await self.open(bounded)
+
 
 class Codec(ABC, Generic[T]):
     """Turn items into bytes and back. A codec is stateless and safe to share between runs."""

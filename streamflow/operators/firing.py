@@ -171,8 +171,8 @@ def copied(slot: Any) -> Any:
     return deepcopy(slot)
 
 
-def pieces(cells: Iterable[Any], size: int = CELLS_A_CHUNK) -> Iterator[list[Any]]:
-    """Cut `cells` into lists of at most `size`."""
+def pieces(cells: Iterable[Any], size: int = 0) -> Iterator[list[Any]]:
+    """Cut `cells` into lists of at most `size`, or of as many as a snapshot has in one piece."""
     rest = iter(cells)
-    while piece := list(islice(rest, size)):
+    while piece := list(islice(rest, size or CELLS_A_CHUNK)):
         yield piece
