@@ -408,10 +408,10 @@ class KeyedStage(Stage):
     async def answer(self, marker: Barrier | Commit) -> dict[str, list[Any]]:
         """Return the state in pieces; nothing of it once all has been told."""
         key = self.planned.keys[0]
-        parts = [await self._written_down(key, (CLOCK, self._now(), self._told))]
+        parts = [await self.written_down(key, (CLOCK, self._now(), self._told))]
         if not self._told:
             async for piece in self.state.pieces():
-                parts.append(piece if isinstance(piece, bytes) else await self._written_down(key, piece))
+                parts.append(piece if isinstance(piece, bytes) else await self.written_down(key, piece))
         return {key: parts}
 
     async def restore_parts(self, parts: Mapping[str, Sequence[Any]]) -> None:
