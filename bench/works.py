@@ -33,6 +33,9 @@ METRICS = {
     "peak_pss_mib": ("peak PSS", "MiB"),
     "items_per_ms": ("", "items/ms"),
     "import_ms": ("", "ms"),
+    "checkpoints": ("", "checkpoints"),
+    "recovery_ms": ("to hold the state again", "ms"),
+    "held_ms": ("loop held by the snapshot", "ms"),
     "heavy_modules": ("heavy packages imported", ""),
 }
 

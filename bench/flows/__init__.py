@@ -1,6 +1,7 @@
 """The works of the table, a file per family; peers are imported where they are called, never before."""
 
 from bench.flows import (
+    checkpoints,
     compressed,
     csv_rows,
     follow,
@@ -19,6 +20,7 @@ from bench.flows import (
     tables,
     uneven,
     waits,
+    windows,
 )
 from bench.works import Work
 
@@ -47,6 +49,10 @@ WORKS: dict[str, Work] = {
         killed.WORK,
         process_start.WORK,
         memory_limit.WORK,
+        windows.WORK,
+        checkpoints.LINES,
+        checkpoints.WAITS,
+        checkpoints.RECOVERY,
         import_time.WORK,
         start.WORK,
     )

@@ -196,7 +196,5 @@ class SegmentFiles:
         self._finish_output()
         if not self._files.names(self.folder):
             self._files.remove_directory(self.folder)
-            if (
-                self._durable
-            ):  # else it could be there again after a loss of power, when nobody would remove it any more
+            if self._durable:  # or it is there again after a loss of power, for good
                 self._files.sync_directory(os.path.dirname(self.folder))

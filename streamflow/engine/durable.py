@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 from streamflow.engine.checkpointing import Checkpointing, Waiting
@@ -82,6 +83,8 @@ class Durable:
         self._thread: FileThread | None = None
         self._from: SavedCheckpoint | None = None
         self._failing = False
+        #: Why the store did not take the last checkpoint that it refused.
+        self._fault: Exception | None = None
         self._kept: deque[int] = deque(maxlen=store.kept)
         self._before = 0
         self._saved = self._failed = self._epoch = self._bytes = 0
@@ -129,15 +132,20 @@ class Durable:
             await sleep_until(due)
             try:
                 await take()
-            except FlowError:
-                return  # the run is over
-            except OSError as error:
+            except Exception as error:
+                if isinstance(error, FlowError) and error is not self._fault:
+                    return  # the run is over
                 self._note_failure(error)
 
     @property
     def folder(self) -> str | None:
         """Return how folders beside the checkpoints begin."""
         return self._store.folder
+
+    @property
+    def mark(self) -> str:
+        """Return a few letters that are the same in all runs on these checkpoints, and no others."""
+        return blake2b((self._store.folder or self._store.label).encode(), digest_size=4).hexdigest()
 
     @property
     def oldest(self) -> int:
@@ -162,7 +170,8 @@ class Durable:
         begun, self.begun = self.begun, True  # whoever is cancelled here does not learn whether it is kept
         try:
             await self._thread.run(self._store.save, checkpoint)
-        except Exception:
+        except Exception as error:
+            self._fault = error
             self.begun = begun or await self._may_be_kept()
             raise
         self._took = time.perf_counter() - began
@@ -185,7 +194,7 @@ class Durable:
         except Exception:
             return True  # then what it knows of must stay
 
-    def _note_failure(self, error: OSError) -> None:
+    def _note_failure(self, error: Exception) -> None:
         self._failed += 1
         if not self._failing:  # once; it would be told again each second
             self._failing = True

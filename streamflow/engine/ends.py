@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
 from streamflow.channels.spilling import SpillChannel
+from streamflow.engine.kept_state import KeptState
 from streamflow.model.interfaces import Pool, Reader, Writer
 
 _ERRORS = (Exception, asyncio.CancelledError)
@@ -19,6 +20,7 @@ class Ends:
         self.readers: dict[int, Reader[Any]] = {}
         self.writers: dict[int, Writer[Any]] = {}
         self.pools: list[Pool] = []
+        self.states: list[KeptState] = []
         self.edges: list[SpillChannel] = []
         self._note_error = note_error
         self._finished: set[int] = set()
@@ -57,6 +59,8 @@ class Ends:
                 await self._try(writer.abort())
         for index in list(self.readers):
             await self.close_reader(index)
+        while self.states:
+            await self._try(self.states.pop().close())
         for writer in self.writers.values():
             await self._try(writer.close())
 

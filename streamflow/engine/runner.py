@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Literal
@@ -37,7 +38,7 @@ from streamflow.metrics.report import RunReport
 from streamflow.model import events
 from streamflow.model.arguments import seconds_of
 from streamflow.model.checkpoint import Checkpoint, Stand
-from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, RunCancelled
+from streamflow.model.errors import FlowError, FlowHung, ItemCancelled, NotSerialisable, RunCancelled
 from streamflow.model.markers import Barrier, Commit, LatencyProbe
 from streamflow.model.notes import add_note
 from streamflow.model.statistics import RunStatistics
@@ -61,6 +62,8 @@ _log = logging.getLogger("streamflow.run")
 #: Seconds that cancelled stages have to end before they are reported as hung.
 CANCEL_WITHIN = 10.0
 SAMPLE_EVERY = 0.25
+#: Seconds that sources have to be still before a run is suspended; then a barrier is sent that lets them on.
+STILL_WITHIN = 0.25
 
 
 class Run:
@@ -92,9 +95,17 @@ class Run:
         self._ends = Ends(self._note_error)
         self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
         writing = IN_MEMORY if self._durable is None else on_disk()
-        beside = self._durable.folder if self._durable is not None else None
-        turn = Turn(loop, max_stall)
-        self._wiring = Wiring(plan, turn, self._clock, self._ends, self, fuse=fuse, writing=writing, beside=beside)
+        self._wiring = Wiring(
+            plan,
+            Turn(loop, max_stall),
+            self._clock,
+            self._ends,
+            self,
+            fuse=fuse,
+            writing=writing,
+            beside=self._durable.folder if self._durable is not None else None,
+            mark=self._durable.mark if self._durable is not None else None,
+        )
         self._resume = resume if isinstance(resume, Checkpoint) else None
         self._stand: Stand = "running"
         self._completed = False
@@ -237,6 +248,15 @@ class Run:
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
 
+    async def _keep_checkpoint(self) -> None:
+        """Take one; what can never be written down fails the run now, not at its end."""
+        try:
+            await self._take_checkpoint()
+        except NotSerialisable as error:  # of a stage that has ended: others fail by themselves
+            self._note_error(error)
+            for stage in self._wiring.stages:
+                stage.cancel()
+
     def statistics(self) -> RunStatistics:
         """Return the figures as they are now, or as they were at the end."""
         if self.report is not None:
@@ -350,8 +370,10 @@ class Run:
             governing = self._memory.govern(self._wiring.stages, self._wiring.channels, self._tell)
             watching.append(asyncio.create_task(governing, name="streamflow memory"))
         if self._durable is not None:
-            repeating = self._durable.repeat(self._take_checkpoint)
+            repeating = self._durable.repeat(self._keep_checkpoint)
             watching.append(asyncio.create_task(repeating, name="streamflow checkpoints"))
+        if self._wiring.tables.change:
+            watching.append(asyncio.create_task(self._wiring.tables.keep_up(), name="streamflow tables"))
         try:
             async with asyncio.TaskGroup() as group:
                 for stage in self._wiring.stages:
@@ -438,8 +460,18 @@ class Run:
         sources = self._sources()
         for source in sources:
             source.suspend()
-        for source in sources:
-            await source.still.wait()
+        while not all(source.still.is_set() for source in sources):
+            waiting = [asyncio.create_task(source.still.wait()) for source in sources]
+            try:
+                _, moving = await asyncio.wait(waiting, timeout=STILL_WITHIN)
+            finally:
+                for one in waiting:
+                    one.cancel()
+            if moving:
+                # Where inputs wait for each other, one that is still holds up the source of another. A barrier, for
+                # which every input is read, lets go of that.
+                with suppress(FlowError, OSError):
+                    await self._take_checkpoint()
         if self._task.done() or self._error is not None:
             return
         self._clock.stop()

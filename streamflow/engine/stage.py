@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +22,7 @@ from streamflow.model.events import Event
 from streamflow.model.failures import DeadLetter
 from streamflow.model.markers import Barrier, Commit, EndOfStream, LatencyProbe, Marker
 from streamflow.model.policies import DeadLetters
+from streamflow.operators.firing import kept_by_key
 
 if TYPE_CHECKING:
     from streamflow.model.interfaces import Writer
@@ -48,6 +49,19 @@ IN_MEMORY = Writing(_as_it_is, _as_it_is)
 
 #: States of a stage that cannot go on by itself.
 WAITING = ("starved", "blocked", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Be a piece of a checkpoint for which a disk is waited: what the writer of `stage` prepares."""
+
+    stage: Stage
+    key: str
+    prepared: Awaitable[Any]
+
+    async def written_down(self) -> Any:
+        """Wait for it, and write it down."""
+        return await self.stage.written_down(self.key, await self.prepared)
 
 
 class Listener(Protocol):
@@ -266,20 +280,33 @@ class Stage(ABC):
             return {}
         parts: dict[str, list[Any]] = {}
         for key, pieces in self.remembered():
-            parts[key] = [await self._written_down(key, piece) for piece in pieces]
+            try:
+                parts[key] = [await self.written_down(key, piece) for piece in pieces]
+            except NotSerialisable as error:
+                raise NotSerialisable(f"{key}: {error}") from error.__cause__
         if self.writer is not None:
             key = self.planned.keys[-1]
-            parts[key] = [await self._written_down(key, await self.writer.prepare(marker.epoch))]
+            parts[key] = [Pending(self, key, await self.writer.begin_prepare(marker.epoch))]
         return parts
 
-    async def _written_down(self, key: str, piece: Any) -> Any:
+    async def written_down(self, key: str, piece: Any) -> Any:
         """Write a piece down as a checkpoint keeps it; of many, each takes a small part of a turn."""
         while self.turn.spent():
             await self.turn.wait(served=True)
         try:
             return self.writing.encode(piece)
         except NotSerialisable as error:
-            raise NotSerialisable(f"{key}: {error}") from error.__cause__
+            from streamflow.state.encoding import blame_key  # late: most runs keep no checkpoints
+
+            whose = blame_key(kept_by_key(piece)) if self._has_keys(key) else ""
+            raise NotSerialisable(whose or str(error)) from error.__cause__
+
+    def _has_keys(self, key: str) -> bool:
+        """Tell whether what is kept under this name is kept by keys of the user's."""
+        planned = self.planned
+        parts = [planned.source, planned.operator, *planned.placed, *planned.fused, planned.sink]
+        kept = zip(planned.keys, [part for part in parts if part is not None], strict=True)
+        return any(name == key and hasattr(part, "key") for name, part in kept)
 
     def inject(self, marker: Marker) -> None:
         """Hand a marker to this stage alone, behind what already waits for it."""

@@ -30,6 +30,11 @@ class HandOver(Sink[Any]):
         """Return what the items are given to."""
         return "async for"
 
+    @property
+    def unresumable(self) -> str:
+        """Return why: items that are ready, and not yet asked for, would be lost with the process."""
+        return "what the loop has not asked for yet is in no checkpoint; give the items to a function, as in .to(save)"
+
     async def open(self, bounded: bool) -> Writer[Any]:
         """Open nothing."""
         return HandOverWriter(self.channel)

@@ -32,8 +32,8 @@ LEAST_MEMORY = 1 << 24
 def seconds_of(what: str, seconds: object, *, zero: bool = False) -> float:
     """Return `seconds`; raise FlowError, beginning with `what`, unless it is a finite number above 0, or `zero`."""
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    # A NaN compares as false with everything, so that it is refused as well.
-    if not is_number or not 0 <= seconds < float("inf") or (seconds == 0 and not zero):  # type: ignore[operator]
+    # A NaN compares as false with everything, so that it is refused as well; and an int may be beyond all floats.
+    if not is_number or not 0 <= seconds <= sys.float_info.max or (seconds == 0 and not zero):  # type: ignore[operator]
         raise FlowError(f"{what}: {seconds!r} is not a number of seconds {'from 0 on' if zero else 'above 0'}")
     return float(seconds)  # type: ignore[arg-type]
 

@@ -77,7 +77,7 @@ class CheckpointCommitted(Event):
 class CheckpointFailed(Event):
     """A checkpoint could not be kept, because of `error`; the run goes on, with that of `epoch` to go back to."""
 
-    error: OSError
+    error: Exception
     epoch: int
 
 
@@ -115,6 +115,14 @@ class SourcesLetGo(Event):
 
     now: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableNotRead(Event):
+    """A table that a flow is joined with could not be read again, because of `error`; it stays as it was."""
+
+    table: str
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

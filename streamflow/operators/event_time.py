@@ -16,6 +16,8 @@ from streamflow.operators.callables import name_of
 from streamflow.operators.element import ElementOperator
 
 _MOST = sys.float_info.max
+#: How many make a second, of units in which times are given by mistake.
+_UNITS = {"milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
 _TAKEN = "expected seconds since the epoch, a datetime or ISO 8601 text"
 
 
@@ -69,8 +71,14 @@ class Clock(State):
     def _too_far(self, found: float) -> str:
         if not found <= _MOST:
             return f"is no time: {_TAKEN}"
-        hint = "; are these milliseconds?" if found / 1000 <= time() + self.max_ahead and found > 1e11 else ""
-        return f"is further ahead of the wall clock than max_ahead={self.max_ahead:g} s allows{hint}"
+        return f"is further ahead of the wall clock than max_ahead={self.max_ahead:g} s allows{self._unit(found)}"
+
+    def _unit(self, found: float) -> str:
+        """Ask whether the time is in another unit: the largest in which the wall clock may show it."""
+        for unit, parts in _UNITS.items():
+            if found > 1e11 and found / parts <= time() + self.max_ahead:
+                return f"; are these {unit}? Divide them by {parts:,}"
+        return ""
 
     def refuse(self, found: float) -> None:
         """Raise ValueError for NaN and minus infinity."""

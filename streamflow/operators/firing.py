@@ -10,6 +10,7 @@ from copy import deepcopy
 from itertools import islice
 from typing import Any
 
+from streamflow.model.errors import NotSerialisable
 from streamflow.model.interfaces import State
 from streamflow.model.positions import Stamp
 from streamflow.operators.event_time import Clock
@@ -168,11 +169,36 @@ def copied(slot: Any) -> Any:
         return {key: copied(one) for key, one in slot.items()}
     if kind is tuple:
         return tuple(copied(one) for one in slot)
-    return deepcopy(slot)
+    try:
+        return deepcopy(slot)
+    except Exception as error:
+        raise NotSerialisable(f"{type(slot).__name__}: {error}; keep plain values in state") from error
 
 
-def pieces(cells: Iterable[Any], size: int = CELLS_A_CHUNK) -> Iterator[list[Any]]:
-    """Cut `cells` into lists of at most `size`."""
+def copies(kept: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    """Yield keys with copies of what is kept of them; NotSerialisable names the key of which there is no copy."""
+    for key, slot in kept:
+        try:
+            copy = copied(slot)
+        except NotSerialisable as error:
+            raise NotSerialisable(f"key {repr(key)[:80]}: {error}") from error.__cause__
+        yield key, copy
+
+
+def kept_by_key(piece: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the user's keys in a piece of a keyed operator's snapshot, each with what is kept of it."""
+    head, *rest = piece or [None]
+    if head in ("open", "closed"):
+        yield from rest[1]
+    elif head == "cells":
+        yield from rest
+    elif isinstance(head, tuple):
+        for key, *kept in piece:
+            yield key, kept[0] if len(kept) == 1 else tuple(kept)
+
+
+def pieces(cells: Iterable[Any], size: int = 0) -> Iterator[list[Any]]:
+    """Cut `cells` into lists of at most `size`, or of as many as a snapshot has in one piece."""
     rest = iter(cells)
-    while piece := list(islice(rest, size)):
+    while piece := list(islice(rest, size or CELLS_A_CHUNK)):
         yield piece

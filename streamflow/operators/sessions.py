@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import EarlyResult, WindowResult
-from streamflow.operators.firing import Windows, copied, known, pieces
+from streamflow.operators.firing import Windows, copied, copies, known, pieces
 from streamflow.operators.recipe import Recipe
 
 
@@ -36,6 +36,16 @@ class Sessions(Windows):
         self.sessions: dict[Any, list[Grown]] = {}
         self._ends: list[tuple[float, int, Grown]] = []
         self._serial = 0
+
+    @property
+    def key_count(self) -> int:  # type: ignore[override]  # worked out
+        """Return the number of keys with an open session."""
+        return len(self.sessions)
+
+    def sample(self) -> Any:
+        """Return an open session."""
+        session = self._ends[-1][2] if self._ends else None
+        return None if session is None else (session.key, session.cell)
 
     def put(self, time: float, key: Any, values: Sequence[Any]) -> bool:
         """Put an item into the session of its key that it falls into, or which it begins; False if it is late."""
@@ -124,7 +134,11 @@ class Sessions(Windows):
         """Yield the clock, then the sessions as they were begun."""
         yield ("time", self.clock.highest, self.boundary, self._serial)
         for some in pieces(sorted(self._open(), key=lambda one: one.serial)):
-            yield tuple((one.key, one.serial, one.first, one.last, one.changed, copied(one.cell)) for one in some)
+            cells = copies((one.key, one.cell) for one in some)
+            yield tuple(
+                (key, one.serial, one.first, one.last, one.changed, cell)
+                for one, (key, cell) in zip(some, cells, strict=True)
+            )
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""

@@ -65,6 +65,11 @@ class GlobalWindow:
         return f"global_window({', '.join([*parts, *['keep=True'] * self.keep])})"
 
 
+#: Windows that one item may be in: each is work that holds the loop.
+MOST_WINDOWS = 10_000
+#: Times of today in seconds, as floats, are no finer than a quarter of that.
+LEAST_LENGTH = 1e-6
+
 WindowSpec = Tumbling | Sliding | Session | GlobalWindow
 
 
@@ -84,6 +89,11 @@ def sliding(size: Duration, every: Duration, *, offset: Duration = 0, timezone: 
         raise FlowError(
             f"sliding: windows of {grid.size:g} s that begin each {grid.every:g} s leave gaps, and items in them would "
             f"be in no window; filter them out, and use tumbling"
+        )
+    if grid.size / grid.every > MOST_WINDOWS:
+        raise FlowError(
+            f"sliding: with {grid.size:g} s each {grid.every:g} s every item would be in {grid.size / grid.every:,.0f} "
+            f"windows, and more than {MOST_WINDOWS:,} are too many: give a longer every="
         )
     return Sliding(grid)
 
@@ -108,6 +118,8 @@ def global_window(count: int | None = None, every: Duration | None = None, keep:
 def _grid(what: str, size: Duration, every: Duration, offset: Duration, timezone: str | None) -> Grid:
     length = duration_of(what, size)
     step = length if every is size else duration_of(f"{what}(every=...)", every)
+    if min(length, step) < LEAST_LENGTH:
+        raise FlowError(f"{what}: {min(length, step):g} s is less than event times can tell apart: give '1us' at least")
     zone = zone_of(f"{what}(timezone=...)", timezone)
     require_whole(what, length, zone)
     require_whole(what, step, zone)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -64,6 +64,16 @@ def blame(value: Any) -> str:
         place, value, reason, culprit = inner
         path.append(place)
     return f"{', '.join(path)}: {reason}" if path else reason
+
+
+def blame_key(kept: Iterable[tuple[Any, Any]]) -> str:
+    """Return of which user's key something cannot be written down, and why; nothing if it is of none of them."""
+    for key, value in kept:
+        if reason := blame(key):
+            return f"the key {described_key(key)}: {reason}"
+        if reason := blame(value):
+            return f"key {described_key(key)}: {reason}"
+    return ""
 
 
 def _at_fault(value: Any) -> Iterator[tuple[str, Any, str, Any]]:

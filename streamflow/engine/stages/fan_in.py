@@ -106,7 +106,7 @@ class FanInStage(Stage):
             self._probes.append(marker)
             await self.pass_on(marker)
         if time is not None:
-            self.outlet.mark(time)
+            await self.go_on(time)
         if barrier is not None:
             await self.checkpoint(barrier)
             self.release()
@@ -116,6 +116,10 @@ class FanInStage(Stage):
         if isinstance(marker, Watermark):
             return self.watermarks.advance(port, marker.time)
         return self.watermarks.idle(port)
+
+    async def go_on(self, time: Marker) -> None:
+        """Tell what all inputs together say of event time."""
+        self.outlet.mark(time)
 
     @abstractmethod
     async def take(self, port: int, batch: Batch) -> None:
