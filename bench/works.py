@@ -36,6 +36,11 @@ METRICS = {
     "checkpoints": ("", "checkpoints"),
     "recovery_ms": ("to hold the state again", "ms"),
     "held_ms": ("loop held by the snapshot", "ms"),
+    "seeds_per_s": ("", "seeds/s"),
+    "traces_differ": ("traces that differ", ""),
+    "operations": ("operations on the disk", ""),
+    "deaths": ("deaths", ""),
+    "not_identical": ("outputs that differ", ""),
     "heavy_modules": ("heavy packages imported", ""),
 }
 

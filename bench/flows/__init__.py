@@ -16,6 +16,7 @@ from bench.flows import (
     placed_arrays,
     placed_cpu,
     process_start,
+    simulation,
     start,
     tables,
     uneven,
@@ -53,6 +54,8 @@ WORKS: dict[str, Work] = {
         checkpoints.LINES,
         checkpoints.WAITS,
         checkpoints.RECOVERY,
+        simulation.SEEDS,
+        simulation.DEATHS,
         import_time.WORK,
         start.WORK,
     )
