@@ -1,7 +1,8 @@
-"""What proving costs: whole flows simulated under seeds, with a disk that fails; and one that dies at each operation."""
+"""What proving costs: flows simulated under seeds, on a disk that fails, and one that dies at each operation."""
 
 import asyncio
 import errno
+import logging
 import random
 import zlib
 from functools import partial
@@ -56,6 +57,7 @@ def live_under(seed: int) -> tuple[list[str], bytes]:
 
 def run_seeds(size: int) -> Outcome:
     """Simulate so many seeds; the outputs must all be that of an unbroken run."""
+    logging.getLogger("streamflow").setLevel(logging.CRITICAL)  # each disk that fails would be told of
     from streamflow.testing import SimulatedDisk, simulate
     from streamflow.testing.sealed_world import clocks_in_place
 
@@ -78,6 +80,7 @@ def run_deaths(size: int) -> Outcome:
     """Die at each operation under each loss, and recover, with `size` orders of events; raise if an output differs."""
     from streamflow.testing import CrashExplorer, SimulatedDisk
 
+    logging.getLogger("streamflow").setLevel(logging.CRITICAL)
     operations = tried = 0
     with Meter() as meter:
         for seed in range(size):

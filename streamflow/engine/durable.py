@@ -18,6 +18,7 @@ from streamflow.engine.fingerprint import compare, fingerprint
 from streamflow.engine.plan import Plan
 from streamflow.engine.stage import Stage
 from streamflow.engine.stages.timed import sleep_until
+from streamflow.files.file_system import SyncFailed
 from streamflow.files.threads import FileThread
 from streamflow.model import events
 from streamflow.model.checkpoint import Checkpoint, SavedCheckpoint, Stand
@@ -133,7 +134,7 @@ class Durable:
             try:
                 await take()
             except Exception as error:
-                if isinstance(error, FlowError) and error is not self._fault:
+                if isinstance(error, SyncFailed) or (isinstance(error, FlowError) and error is not self._fault):
                     return  # the run is over
                 self._note_failure(error)
 

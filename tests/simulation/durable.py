@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -204,6 +205,32 @@ def spilled_branches(disk: SimulatedDisk) -> Runnable:
     return sf.together(fast.map(abs).to(out(disk, "fast.jsonl")), slowly(slow).to(out(disk)))
 
 
+def joined(disk: SimulatedDisk, **how: Any) -> Runnable:
+    """Pair what comes with what is read, by key and time; None stands for who is missing."""
+    left = timed(numbers()).key_by(lambda n: n % 4)
+    right = timed(files(disk).map(hop, concurrency=2)).key_by(lambda n: n % 4)
+    found = left.join_asof(right, tolerance=6) if "asof" in how else left.join(right, **how)
+    return found.map(lambda one: [str(one.key), one.left, one.right]).to(out(disk))
+
+
+async def remember(inbox: Any, give: Any, state: Any) -> None:
+    """Give each sum when its time has come, by a timer."""
+    async for event in inbox:
+        if isinstance(event, sf.Timer):
+            await give([str(state.key), state.get()])
+            state.clear()
+        else:
+            if state.get() is None:
+                state.set_timer(state.now + 4)
+            state.set((state.get() or 0) + event.value)
+
+
+def followed(disk: SimulatedDisk) -> Runnable:
+    """Have no end: whoever runs it says when it has all."""
+    source = sf.sources.JsonLines("/d/in.jsonl", files=disk, follow="poll")
+    return sf.flow(source).map(hop, concurrency=3).scan(lambda s, n: s + n, 0).to(out(disk))
+
+
 def sums(flow: sf.Flow[int]) -> Any:
     return flow.key_by(lambda n: n % 4).map_with_state(lambda s, n: ((s or 0) + n, [n, (s or 0) + n]), ttl=6)
 
@@ -253,6 +280,8 @@ FLOWS: dict[str, Made] = {
     ),
     "two levels": two_levels,
     "zipped times": zipped_times,
+    "join windows": partial(joined, window=sf.tumbling(6), how="outer"),
+    "processor": lambda disk: timed(numbers()).key_by(lambda n: n % 3).process(remember).to(out(disk)),
     "rolling": lambda disk: lines(disk).map(hop, concurrency=2).to(rolling(disk, items=4)),
     "rolling folders": lambda disk: files(disk).to(rolling(disk, "{key}/{n}.jsonl", bytes=7)),
     "rolling keys": lambda disk: numbers().to(rolling(disk, "{key}-{n}.jsonl", open_parts=1)),
@@ -266,6 +295,11 @@ FLOWS: dict[str, Made] = {
 }
 #: Those whose items come in any order, or that are written in another way each time.
 MIXED: dict[str, Made] = {
+    "join within": partial(joined, within=(-3, 3), how="left"),
+    "join as of": partial(joined, asof=True),
+    "processors": lambda disk: (
+        timed(lines(disk)).key_by(lambda n: n % 5).process(remember, concurrency=3).to(out(disk))
+    ),
     "unordered": lambda disk: numbers().map(hop, concurrency=4, ordered=False).to(out(disk)),
     "unordered tests": lambda disk: files(disk).filter(odd, concurrency=4, ordered=False).to(out(disk)),
     "unordered spilling": lambda disk: slowly(spill(numbers().map(hop, concurrency=4, ordered=False), disk)).to(

@@ -17,7 +17,7 @@ import pytest
 
 from streamflow.files.file_system import SyncFailed
 from streamflow.testing import CrashExplorer, Fault, SimulatedCheckpoints, SimulatedDisk, seeds, simulate
-from tests.simulation.durable import ALL, fresh, output_of, remains
+from tests.simulation.durable import ALL, N, followed, fresh, output_of, remains
 from tests.sizes import examples
 
 #: From a seed to that of the life after it: what is random must be another.
@@ -45,6 +45,21 @@ def test_wherever_it_dies_it_writes_what_an_unbroken_run_writes(name: str) -> No
 def test_with_many_checkpoints_as_well() -> None:
     explored = explorer("ordered", every=0.01, again=0).explore()
     assert explored.operations >= 20
+
+
+async def follow(disk: SimulatedDisk) -> None:
+    """Follow a file until all that is in it has been written, then suspend the run."""
+    handle = followed(disk).start(checkpoint=SimulatedCheckpoints(disk), every=0.02)
+    while handle.state == "opening" or disk.files().get("/d/out.jsonl", b"").count(b"\n") < N:
+        disk.look()
+        await asyncio.sleep(0.01)
+    await handle.drain()
+
+
+@pytest.mark.parametrize("seed", range(examples(2, nightly=50)))
+def test_a_flow_without_an_end_goes_on_wherever_it_dies(seed: int) -> None:
+    explored = CrashExplorer(life=follow, disk=fresh, again=20, seed=seed).explore()
+    assert explored.operations >= 10
 
 
 @pytest.mark.nightly
