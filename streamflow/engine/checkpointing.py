@@ -73,7 +73,8 @@ class Checkpointing:
         self._asked: dict[Barrier | Commit, tuple[Gathering, asyncio.Future[None]]] = {}
         self._ended = asyncio.Lock()
         self._saving = asyncio.Lock()
-        self._refused: Exception | None = None
+        #: With what everybody is answered who asks when it is too late.
+        self.refused: Exception | None = None
 
     @property
     def waiting(self) -> Waiting | None:
@@ -115,8 +116,8 @@ class Checkpointing:
         return self.next - 1
 
     async def _ask(self, marker: Barrier | Commit, stages: Sequence[Stage]) -> Gathering:
-        if self._refused is not None:
-            raise self._refused
+        if self.refused is not None:
+            raise self.refused
         loop = asyncio.get_running_loop()
         gathering = Gathering((stage.name for stage in stages), loop.time())
         whole: asyncio.Future[None] = loop.create_future()
@@ -169,7 +170,7 @@ class Checkpointing:
 
         Once a stage has given up what was in its hands, what the others stand at is no longer one moment of the run.
         """
-        self._refused = error
+        self.refused = self.refused or error
         for _, whole in self._asked.values():
             if not whole.done():
                 whole.set_exception(error)

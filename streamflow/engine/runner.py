@@ -457,6 +457,22 @@ class Run:
 
     async def _suspend(self) -> None:
         """Take a last checkpoint when the sources are still and timers stand, then stop: nothing is flushed."""
+        try:
+            await self._until_still()
+            if self._task.done() or self._error is not None:
+                return
+            self._clock.stop()
+            await self._take_checkpoint()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # whatever it is: the sources stand, and nobody else would end the run
+            if error is self._checkpoints.refused:
+                return  # the run has ended by itself
+            self._note_error(error)
+        self._cancel_stages("suspended")
+
+    async def _until_still(self) -> None:
+        """Have the sources read no more, and wait until nothing more comes from them."""
         sources = self._sources()
         for source in sources:
             source.suspend()
@@ -470,18 +486,8 @@ class Run:
             if moving:
                 # Where inputs wait for each other, one that is still holds up the source of another. A barrier, for
                 # which every input is read, lets go of that.
-                with suppress(FlowError, OSError):
+                with suppress(Exception):
                     await self._take_checkpoint()
-        if self._task.done() or self._error is not None:
-            return
-        self._clock.stop()
-        try:
-            await self._take_checkpoint()
-        except FlowError:
-            return  # the run has ended by itself
-        except OSError as error:
-            self._note_error(error)
-        self._cancel_stages("suspended")
 
     def _cancel_stages(self, asked: State) -> None:
         if self._task.done():

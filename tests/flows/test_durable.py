@@ -469,6 +469,32 @@ def test_a_run_that_came_to_its_end_before_it_could_be_suspended_has_finished() 
     assert {simulate(main, seed).result for seed in range(60)} == {"finished", "suspended"}
 
 
+@pytest.mark.parametrize("error", [RuntimeError("broken"), sf.FlowError("taken away"), OSError(errno.EIO, "gone")])
+def test_a_store_that_breaks_when_a_run_is_suspended_fails_it(error: Exception) -> None:
+    @dataclass(eq=False)
+    class Breaking(Store):
+        breaks: bool = False
+
+        def save(self, checkpoint: SavedCheckpoint) -> None:
+            if self.breaks:
+                raise error
+            super().save(checkpoint)
+
+    async def main() -> None:
+        store, disk = Breaking(), Disk()
+        handle = numbers(300).to(Kept(disk)).start(checkpoint=store, every=1000)
+        await asyncio.sleep(0.02)
+        store.breaks = True
+        with pytest.raises(type(error), match=r"broken|taken away|gone"):
+            await handle.drain()
+        assert handle.state == "failed"
+        store.breaks = False
+        await numbers(300).to(Kept(disk)).run(checkpoint=store)
+        assert disk.published == list(range(300))
+
+    run(main)
+
+
 def test_a_drain_while_the_parts_are_being_opened_begins_nothing() -> None:
     async def main() -> None:
         store, disk = Store(), Disk()
