@@ -198,7 +198,8 @@ def live_through(seed: int) -> list[Told]:
         for when, seen in ("at its end", disk), ("after a loss of power", disk.crash("drop unsynced")):
             found = output(drawn, seen)
             assert found == expected, f"{when}: {_difference(found, expected)}"
-        assert not any(path.endswith(".spill") for path in disk.files())
+        if not any(one.words.startswith(("full", "fails")) for one in told):  # a warning says what could not be removed
+            assert not any(path.endswith(".spill") for path in disk.files())
     except BaseException as error:
         error.add_note(f"seed {seed}: {drawn.words}; every {every:g} s; lives: {'; '.join(one.words for one in told)}")
         raise

@@ -13,7 +13,7 @@ from tests.sizes import examples
 
 def test_whatever_happens_to_a_flow_the_last_run_has_written_all_of_it_once() -> None:
     with clocks_in_place():
-        for seed in seeds(examples(120, nightly=20_000)):
+        for seed in seeds(examples(100, nightly=20_000)):
             live_through(seed)
 
 
