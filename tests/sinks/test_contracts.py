@@ -134,7 +134,11 @@ class TestParquetBatches(TestParquet):
     items = tuple(pa.RecordBatch.from_pylist([{"n": number, "text": "é"}]) for number in range(20))
 
     def written(self):
-        return pq.read_table(pa.BufferReader(self.path.read_bytes())).to_batches(max_chunksize=1) if self.path.exists() else []
+        return (
+            pq.read_table(pa.BufferReader(self.path.read_bytes())).to_batches(max_chunksize=1)
+            if self.path.exists()
+            else []
+        )
 
     def make_bad_item(self):
         return pa.RecordBatch.from_pylist([{"n": "text"}])
