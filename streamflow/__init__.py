@@ -45,11 +45,16 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from streamflow.model.failures import DeadLetter
+    from streamflow.model.joined import Joined, JoinedInWindow
     from streamflow.model.policies import Retry
     from streamflow.model.positions import Position
+    from streamflow.model.processing import KeyedItem, Timer
     from streamflow.model.windows import EarlyResult, Keyed, UpdatedResult, WindowResult
     from streamflow.operators import aggregations as agg
+    from streamflow.operators.joining.table import table
+    from streamflow.operators.key_state import KeyState
     from streamflow.operators.window_specs import global_window, session, sliding, tumbling
+    from streamflow.state.disk_store import disk_store
 
 _HOMES = {
     "flow": "flows.flow",
@@ -59,10 +64,16 @@ _HOMES = {
     "Flow": "flows.flow",
     "KeyedFlow": "flows.flow",
     "tumbling": "operators.window_specs",
+    "table": "operators.joining.table",
+    "Joined": "model.joined",
+    "JoinedInWindow": "model.joined",
     "sliding": "operators.window_specs",
     "session": "operators.window_specs",
     "global_window": "operators.window_specs",
     "Keyed": "model.windows",
+    "KeyedItem": "model.processing",
+    "Timer": "model.processing",
+    "KeyState": "operators.key_state",
     "WindowResult": "model.windows",
     "EarlyResult": "model.windows",
     "UpdatedResult": "model.windows",
@@ -71,6 +82,7 @@ _HOMES = {
     "inbox": "flows.starts",
     "ticks": "flows.starts",
     "dead_letter": "flows.resolve",
+    "disk_store": "state.disk_store",
     "threads": "executors.threads",
     "processes": "executors.processes",
     "joblib": "executors.joblib",
@@ -116,8 +128,12 @@ __all__ = [
     "InboxFull",
     "ItemCancelled",
     "ItemTimeout",
+    "Joined",
+    "JoinedInWindow",
+    "KeyState",
     "Keyed",
     "KeyedFlow",
+    "KeyedItem",
     "NoForm",
     "NoResult",
     "NotSerialisable",
@@ -130,6 +146,7 @@ __all__ = [
     "RunReport",
     "Runnable",
     "StreamflowError",
+    "Timer",
     "TooManyFailures",
     "UpdatedResult",
     "WindowResult",
@@ -138,6 +155,7 @@ __all__ = [
     "agg",
     "concat",
     "dead_letter",
+    "disk_store",
     "flow",
     "global_window",
     "inbox",
@@ -149,6 +167,7 @@ __all__ = [
     "sinks",
     "sliding",
     "sources",
+    "table",
     "testing",
     "threads",
     "ticks",

@@ -18,7 +18,7 @@ from streamflow.channels.records import (
     size_of_record,
 )
 from streamflow.channels.spill import Position
-from streamflow.files.file_system import FileSystem, InputFile, OutputFile
+from streamflow.files.file_system import FileSystem, InputFile, OutputFile, SyncFailed
 from streamflow.model.errors import SpillDamaged
 
 #: Bytes that are read at once.
@@ -159,7 +159,8 @@ class SegmentFiles:
         return found
 
     def _naming(self, error: OSError, name: str) -> OSError:
-        return OSError(error.errno, f"edge {self._edge!r} spills there: {error.strerror or error}", self.path(name))
+        kind = SyncFailed if isinstance(error, SyncFailed) else OSError
+        return kind(error.errno, f"edge {self._edge!r} spills there: {error.strerror or error}", self.path(name))
 
     def _damaged(self, offset: int, what: str) -> SpillDamaged:
         return SpillDamaged(
@@ -195,3 +196,5 @@ class SegmentFiles:
         self._finish_output()
         if not self._files.names(self.folder):
             self._files.remove_directory(self.folder)
+            if self._durable:  # or it is there again after a loss of power, for good
+                self._files.sync_directory(os.path.dirname(self.folder))

@@ -22,6 +22,7 @@ from streamflow.channels.records import RECORD_HEADER, Record
 from streamflow.channels.segments import Found
 from streamflow.channels.sizes import size_of_items
 from streamflow.channels.spill_disk import Appended, SpillDisk
+from streamflow.files.file_system import SyncFailed
 from streamflow.model.batches import Batch
 from streamflow.model.events import DiskFull, Event
 from streamflow.model.markers import Commit, Marker
@@ -182,7 +183,8 @@ class SpillChannel(Channel):
         if writing.error is None:
             self._disk_full = False
             return True
-        if isinstance(writing.error, OSError) and writing.error.errno in _FULL:
+        error = writing.error
+        if isinstance(error, OSError) and error.errno in _FULL and not isinstance(error, SyncFailed):
             return False
         self._lose(writing.appended.items)
         raise writing.error
@@ -217,8 +219,8 @@ class SpillChannel(Channel):
             log.warning("edge %r: no space is left in %s; its sender waits", self.name, self._disk.folder)
             if self._on_event is not None:
                 self._on_event(DiskFull(edge=self.name, folder=self._disk.folder))
-        if self.closed:
-            return
+        if self.closed or (self._all_in_memory and not self._items):
+            return  # all was taken while the disk was asked: nobody would wake us, and there is room
         timer = asyncio.get_running_loop().call_later(TRY_AGAIN, self._wake_sender)
         try:
             await self._wait_for_room()

@@ -35,8 +35,17 @@ from streamflow.sources.registry import SOURCES
 #: What a file may hold.
 KEYS = ("source", "stages", "sink", "flow", "checkpoint")
 
-#: What splits flows and joins them, which only Python describes.
-GRAPH_WORDS = ("branch", "route", "merge", "zip", "concat")
+#: What a stage cannot be: why, and what to write.
+IN_PYTHON = {
+    **dict.fromkeys(
+        ("branch", "route", "merge", "zip", "concat"),
+        ("makes a graph, and stages follow one another", 'describe it in Python, and name that: flow = "module:name"'),
+    ),
+    **dict.fromkeys(
+        ("event_time", "processing_time", "key_by", "window", "aggregate", "map_with_state", "join", "process"),
+        ("is written in Python, as are keys and windows", 'a function from flow to flow: { via = "module:name" }'),
+    ),
+}
 
 
 class FlowFile:
@@ -284,20 +293,15 @@ class FlowFile:
             )
             return
         for key in table:
-            near = "" if key in GRAPH_WORDS else nearest(key, OPERATORS)
+            near = "" if key in IN_PYTHON else nearest(key, OPERATORS)
             if near:
                 self._report(
                     "SF107", f"there is no operator {key!r}", (*path, key), f"did you mean {near!r}?", key=True
                 )
                 return
-            if key in GRAPH_WORDS:
-                self._report(
-                    "SF107",
-                    f"{key!r} makes a graph, and stages follow one another",
-                    (*path, key),
-                    'describe it in Python, and name that: flow = "module:name"',
-                    key=True,
-                )
+            if key in IN_PYTHON:
+                why, fix = IN_PYTHON[key]
+                self._report("SF107", f"{key!r} {why}", (*path, key), fix, key=True)
                 return
         self._report("SF103", "this stage has no operator", path, f"known: {', '.join(OPERATORS)}")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from streamflow.engine.stage import Stage
+from streamflow.engine.stage import Pending, Stage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.markers import Barrier, Commit
@@ -30,6 +30,15 @@ class Gathering:
         self.items += items
         self.missing.discard(stage)
         return not self.missing
+
+    async def whole(self) -> dict[str, Sequence[Any]]:
+        """Return the parts when what writers prepare is on the disk, for which their stages need not wait."""
+        for key, pieces in self.parts.items():
+            if any(isinstance(piece, Pending) for piece in pieces):
+                self.parts[key] = [
+                    await piece.written_down() if isinstance(piece, Pending) else piece for piece in pieces
+                ]
+        return self.parts
 
 
 class Checkpointing:
@@ -65,7 +74,7 @@ class Checkpointing:
         gathering = Gathering(stage.name for stage in stages)
         for stage in stages:
             gathering.acknowledge(stage.name, await stage.answer(Barrier(epoch)), _given(stage))
-        await save(epoch, gathering.parts, gathering.items)
+        await save(epoch, await gathering.whole(), gathering.items)
         for stage in stages:
             if stage.writer is not None:
                 await stage.answer(Commit(epoch))
@@ -74,10 +83,11 @@ class Checkpointing:
     async def _take(self, stages: Sequence[Stage], save: Save | None = None) -> Checkpoint:
         epoch = self._number()
         found = await self._ask(Barrier(epoch), stages)
+        parts = await found.whole()
         if save is not None:
-            await save(epoch, found.parts, found.items)
+            await save(epoch, parts, found.items)
         await self._ask(Commit(epoch), [stage for stage in stages if stage.writer is not None])
-        return Checkpoint(epoch, found.parts)
+        return Checkpoint(epoch, parts)
 
     def _number(self) -> int:
         self.next += 1

@@ -16,6 +16,7 @@ from streamflow.metrics.ledger import Ledger
 from streamflow.model.interfaces import PullReader
 from streamflow.model.policies import DeadLetters
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.joining.lookup import JoinTable
 
 #: Seconds of work before what there is gets handed out.
 PROMPT = 0.001
@@ -35,6 +36,8 @@ def _synchronous(stage: PlannedStage) -> bool:
         return False
     if any(isinstance(operator.errors.on_error, DeadLetters) for operator in stage.operators()):
         return False
+    if any(isinstance(operator, JoinTable) for operator in stage.fused):
+        return False  # its table is read first
     if stage.kind == "expand":
         return isinstance(stage.operator, FlatMap) and not awaits(stage.operator)
     return stage.kind in ("source", "fused")

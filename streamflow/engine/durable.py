@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 from streamflow.engine.checkpointing import Checkpointing
@@ -142,6 +143,11 @@ class Durable:
         return self._store.folder
 
     @property
+    def mark(self) -> str:
+        """Return a few letters that are the same in all runs on these checkpoints, and no others."""
+        return blake2b((self._store.folder or self._store.label).encode(), digest_size=4).hexdigest()
+
+    @property
     def oldest(self) -> int:
         """Return the number of the oldest checkpoint that may be gone back to."""
         return self._kept[0] if self._kept else 0
@@ -165,7 +171,8 @@ class Durable:
         try:
             await self._thread.run(self._store.save, checkpoint)
         except Exception as error:
-            self.begun, self._fault = begun, error
+            self._fault = error
+            self.begun = begun or await self._may_be_kept()
             raise
         self._took = time.perf_counter() - began
         self._longest = max(self._longest, self._took)
@@ -178,6 +185,14 @@ class Durable:
         if self._failing:
             self._failing = False
             _log.warning("%s: checkpoints are taken again, the last is number %d", self._store.label, epoch)
+
+    async def _may_be_kept(self) -> bool:
+        """Tell whether the first checkpoint may be there, though the disk has said that it could not keep it."""
+        assert self._thread is not None
+        try:
+            return await self._thread.run(self._store.latest) is not None
+        except Exception:
+            return True  # then what it knows of must stay
 
     def _note_failure(self, error: Exception) -> None:
         self._failed += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
 from streamflow.channels.spilling import SpillChannel
+from streamflow.engine.kept_state import KeptState
 from streamflow.model.interfaces import Pool, Reader, Writer
 
 _ERRORS = (Exception, asyncio.CancelledError)
@@ -19,14 +20,20 @@ class Ends:
         self.readers: dict[int, Reader[Any]] = {}
         self.writers: dict[int, Writer[Any]] = {}
         self.pools: list[Pool] = []
+        self.states: list[KeptState] = []
         self.edges: list[SpillChannel] = []
         self._note_error = note_error
         self._finished: set[int] = set()
 
     async def complete(self) -> None:
-        """Make all output visible; the first sink that cannot raises, and what follows it is left to be undone."""
+        """Make all output visible; the first sink that cannot raises, and what follows it is left to be undone.
+
+        What edges have on a disk goes as well: a run that is done is not begun again, and nobody would remove it.
+        """
         for index, writer in self.writers.items():
             await self._finish(index, writer)
+        while self.edges:
+            await self._try(self.edges.pop().release())
 
     async def _finish(self, index: int, writer: Writer[Any]) -> None:
         await writer.finish()
@@ -52,6 +59,8 @@ class Ends:
                 await self._try(writer.abort())
         for index in list(self.readers):
             await self.close_reader(index)
+        while self.states:
+            await self._try(self.states.pop().close())
         for writer in self.writers.values():
             await self._try(writer.close())
 

@@ -8,6 +8,8 @@ from html import escape
 from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
 from streamflow.metrics.units import written
+from streamflow.operators.keyed_apart import KeyedApart
+from streamflow.operators.process import Process
 
 
 def explain(plan: Plan) -> str:
@@ -71,6 +73,12 @@ def _kind(stage: PlannedStage) -> str:
         concurrency = getattr(operator, "concurrency", 1)
         order = "ordered" if getattr(operator, "ordered", True) else "unordered"
         return f"concurrent, {concurrency} at once, {order}"
+    if isinstance(operator, Process):
+        several = f", {operator.concurrency} coroutines that share the keys" if operator.concurrency > 1 else ""
+        return f"process, timers by {'event time' if operator.by_event_time else 'the clock of the run'}{several}"
+    if isinstance(operator, KeyedApart):
+        place = "" if operator.on is None else f"{operator.on.label}, "
+        return f"keyed: {place}state in {operator.store.label}"
     if stage.placed:
         first = stage.placed[0]
         return f"placed: {first.on.label}, {'ordered' if first.ordered else 'unordered'}"

@@ -18,13 +18,16 @@ Kind = Literal[
     "expand",
     "concurrent",
     "placed",
+    "keyed",
     "merge",
     "zip",
     "concat",
+    "join",
     "batch",
     "throttle",
     "debounce",
     "timeout",
+    "process",
     "sink",
 ]
 

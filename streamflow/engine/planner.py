@@ -24,8 +24,11 @@ from streamflow.operators.edge import Buffer
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.fan import Concat, Merge, Output, Route, Zip
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.joining.operator import Join
+from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.map import Apply, ConcurrentApply
 from streamflow.operators.placed import PlacedApply
+from streamflow.operators.process import Process
 from streamflow.operators.timing import Debounce, Throttle, Timeout
 
 #: Operators in one generated function; it stays short enough to be read in a traceback.
@@ -37,11 +40,14 @@ _KINDS: dict[type[Operator], Kind] = {
     Merge: "merge",
     Zip: "zip",
     Concat: "concat",
+    Join: "join",
     BatchWithin: "batch",
     BatchBySize: "batch",
     Throttle: "throttle",
     Debounce: "debounce",
     Timeout: "timeout",
+    Process: "process",
+    KeyedApart: "keyed",
 }
 _WHY: dict[Kind, str] = {
     "expand": "it makes many items of one, which are counted afresh",
@@ -49,10 +55,12 @@ _WHY: dict[Kind, str] = {
     "merge": "several inputs come together",
     "zip": "several inputs come together",
     "concat": "several inputs come together",
+    "join": "several inputs come together",
     "batch": "it gathers several items into one",
     "throttle": "it keeps time",
     "debounce": "it keeps time",
     "timeout": "it keeps time",
+    "process": "its coroutine takes items when it likes",
     "sink": "its sink is awaited",
 }
 
@@ -144,9 +152,16 @@ class _Planner:
             self.exits[part] = self._place_element(part, what)
         elif isinstance(what, PlacedApply):
             self.exits[part] = self._place_elsewhere(part, what)
+        elif isinstance(what, KeyedApart):
+            self.exits[part] = self._place_keyed(part, what)
         elif isinstance(what, Sink):
             self.exits[part] = self._place_sink(part, what)
         else:
+            if isinstance(what, Process) and not why_untimed(part.inputs[0]):
+                what = what.where_timed()
+                self.timed = True
+            if isinstance(what, Join):
+                what = self._timed_join(part, what)
             kind = _KINDS[type(what)]
             draft = _Draft(kind, _WHY[kind], operator=what, open=False)
             self.exits[part] = self._begin(draft, part.inputs)
@@ -183,6 +198,14 @@ class _Planner:
         draft.open = not (operator.folds or isinstance(operator, (BatchBySize, Route)))
         return at
 
+    def _timed_join(self, part: Part, join: Join) -> Join:
+        """Have event time travel to a join; FlowError names the side on which there is none."""
+        for side, one in zip(("left", "right"), part.inputs, strict=True):
+            if untimed := why_untimed(one):
+                raise FlowError(f"{join.label}: it goes by event time, and on the {side} {untimed}")
+        self.timed = True
+        return join.parting_late() if part in self.late else join
+
     def _place_elsewhere(self, part: Part, operator: PlacedApply) -> _Exit:
         before = self.exits[part.inputs[0]]
         draft = self.stages[before.stage]
@@ -195,6 +218,12 @@ class _Planner:
                 return before
         why = f"it runs on {operator.on.label}" + (f", and {apart}" if apart else "")
         return self._begin(_Draft("placed", why, placed=[operator], open=False), part.inputs)
+
+    def _place_keyed(self, part: Part, operator: KeyedApart) -> _Exit:
+        if operator.inner.may_be_timed and not why_untimed(part.inputs[0]):
+            operator = operator.where_timed()
+            self.timed = True
+        return self._begin(_Draft("keyed", operator.why, operator=operator, open=False), part.inputs)
 
     def _place_sink(self, part: Part, sink: Sink[Any]) -> _Exit:
         single = sink.retry is not None
@@ -311,6 +340,10 @@ class _Planner:
             part.what.label for part in parts if isinstance(part.what, Operator) and not part.what.repeatable
         ]
         unrepeatable += [one.label for draft in self.stages for one in draft.fused if one.runs_by_clock]
+        processors = [draft.operator for draft in self.stages if isinstance(draft.operator, Process)]
+        unrepeatable += [one.label for one in processors if not one.by_event_time]  # its timers go by the run's clock
+        drafted = [draft.operator for draft in self.stages]
+        unrepeatable += [one.label for one in drafted if isinstance(one, KeyedApart) and one.inner.runs_by_clock]
         exact = any(_wants_positions(stage) for stage in stages if stage.source is None)
         return Plan(
             stages=stages,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Literal
@@ -31,6 +32,7 @@ from streamflow.engine.turn import Turn
 from streamflow.engine.watchdog import Watchdog
 from streamflow.engine.wiring import CheckpointPlace, Wiring, durable_for, on_disk
 from streamflow.executors.cores import usable_cores
+from streamflow.files.file_system import SyncFailed
 from streamflow.metrics.quantiles import Durations
 from streamflow.metrics.report import RunReport
 from streamflow.model import events
@@ -60,6 +62,8 @@ _log = logging.getLogger("streamflow.run")
 #: Seconds that cancelled stages have to end before they are reported as hung.
 CANCEL_WITHIN = 10.0
 SAMPLE_EVERY = 0.25
+#: Seconds that sources have to be still before a run is suspended; then a barrier is sent that lets them on.
+STILL_WITHIN = 0.25
 
 
 class Run:
@@ -91,9 +95,17 @@ class Run:
         self._ends = Ends(self._note_error)
         self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
         writing = IN_MEMORY if self._durable is None else on_disk()
-        beside = self._durable.folder if self._durable is not None else None
-        turn = Turn(loop, max_stall)
-        self._wiring = Wiring(plan, turn, self._clock, self._ends, self, fuse=fuse, writing=writing, beside=beside)
+        self._wiring = Wiring(
+            plan,
+            Turn(loop, max_stall),
+            self._clock,
+            self._ends,
+            self,
+            fuse=fuse,
+            writing=writing,
+            beside=self._durable.folder if self._durable is not None else None,
+            mark=self._durable.mark if self._durable is not None else None,
+        )
         self._resume = resume if isinstance(resume, Checkpoint) else None
         self._stand: Stand = "running"
         self._completed = False
@@ -226,7 +238,13 @@ class Run:
 
     async def _take_checkpoint(self) -> Checkpoint:
         save = self._save if self._durable is not None else None
-        checkpoint = await self._checkpoints.take(self._wiring.stages, save)
+        try:
+            checkpoint = await self._checkpoints.take(self._wiring.stages, save)
+        except SyncFailed as error:  # of what an edge has spilled: no later checkpoint could have it either
+            self._note_error(error)
+            for stage in self._wiring.stages:
+                stage.cancel()
+            raise
         self._tell(events.CheckpointCommitted(epoch=checkpoint.epoch))
         return checkpoint
 
@@ -334,7 +352,7 @@ class Run:
             await self._wiring.open(durable.resumed)
             await durable.begin(self._checkpoints, self._wiring.stages)
         elif self._stand == "finishing":
-            await self._wiring.open_sinks(durable.resumed)
+            await self._wiring.open_to_finish(durable.resumed)
 
     async def _complete(self) -> None:
         """Make all output visible; of what has been finished, no checkpoint can be taken."""
@@ -354,6 +372,8 @@ class Run:
         if self._durable is not None:
             repeating = self._durable.repeat(self._keep_checkpoint)
             watching.append(asyncio.create_task(repeating, name="streamflow checkpoints"))
+        if self._wiring.tables.change:
+            watching.append(asyncio.create_task(self._wiring.tables.keep_up(), name="streamflow tables"))
         try:
             async with asyncio.TaskGroup() as group:
                 for stage in self._wiring.stages:
@@ -429,7 +449,7 @@ class Run:
     def _final_state(self) -> State:
         if self._error is not None:
             return "failed"
-        if self._asked == "drained" and self._suspending is not None:
+        if self._suspending is not None and (self._completed or self._asked == "drained"):
             return "finished"  # it has come to its own end before it could be suspended
         return self._asked if self._asked is not None else "finished"
 
@@ -440,8 +460,18 @@ class Run:
         sources = self._sources()
         for source in sources:
             source.suspend()
-        for source in sources:
-            await source.still.wait()
+        while not all(source.still.is_set() for source in sources):
+            waiting = [asyncio.create_task(source.still.wait()) for source in sources]
+            try:
+                _, moving = await asyncio.wait(waiting, timeout=STILL_WITHIN)
+            finally:
+                for one in waiting:
+                    one.cancel()
+            if moving:
+                # Where inputs wait for each other, one that is still holds up the source of another. A barrier, for
+                # which every input is read, lets go of that.
+                with suppress(FlowError, OSError):
+                    await self._take_checkpoint()
         if self._task.done() or self._error is not None:
             return
         self._clock.stop()

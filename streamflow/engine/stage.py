@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +14,7 @@ from streamflow.channels.memory import Channel
 from streamflow.engine.outlet import Outlet
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.turn import Turn
+from streamflow.files.file_system import SyncFailed
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch
 from streamflow.model.errors import NotSerialisable
@@ -48,6 +49,19 @@ IN_MEMORY = Writing(_as_it_is, _as_it_is)
 
 #: States of a stage that cannot go on by itself.
 WAITING = ("starved", "blocked", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Be a piece of a checkpoint for which a disk is waited: what the writer of `stage` prepares."""
+
+    stage: Stage
+    key: str
+    prepared: Awaitable[Any]
+
+    async def written_down(self) -> Any:
+        """Wait for it, and write it down."""
+        return await self.stage.written_down(self.key, await self.prepared)
 
 
 class Listener(Protocol):
@@ -251,7 +265,7 @@ class Stage(ABC):
         try:
             self.listener.acknowledge(self, barrier, await self.answer(barrier))
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in FULL or isinstance(error, SyncFailed):
                 raise
             self.listener.checkpoint_failed(barrier, error)
         self.outlet.mark(barrier)
@@ -267,15 +281,15 @@ class Stage(ABC):
         parts: dict[str, list[Any]] = {}
         for key, pieces in self.remembered():
             try:
-                parts[key] = [await self._written_down(key, piece) for piece in pieces]
+                parts[key] = [await self.written_down(key, piece) for piece in pieces]
             except NotSerialisable as error:
                 raise NotSerialisable(f"{key}: {error}") from error.__cause__
         if self.writer is not None:
             key = self.planned.keys[-1]
-            parts[key] = [await self._written_down(key, await self.writer.prepare(marker.epoch))]
+            parts[key] = [Pending(self, key, await self.writer.begin_prepare(marker.epoch))]
         return parts
 
-    async def _written_down(self, key: str, piece: Any) -> Any:
+    async def written_down(self, key: str, piece: Any) -> Any:
         """Write a piece down as a checkpoint keeps it; of many, each takes a small part of a turn."""
         while self.turn.spent():
             await self.turn.wait(served=True)

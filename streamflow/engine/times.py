@@ -7,6 +7,8 @@ from streamflow.model.interfaces import Source
 from streamflow.operators.batch import BatchBySize, BatchWithin
 from streamflow.operators.element import LATE, ElementOperator
 from streamflow.operators.fan import Output, Route, Zip
+from streamflow.operators.joining.operator import Join
+from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.map import ConcurrentApply
 from streamflow.operators.placed import PlacedApply
 
@@ -45,6 +47,8 @@ def _why(part: Part) -> str:
             f"{what.label!r} lets items overtake each other (ordered=False), so that some would come late: "
             f"keep the order there, or {_FIX}"
         )
-    if isinstance(what, ElementOperator) and what.folds and not what.timed_results:
-        return f"the results of {what.label!r} have no time of their own: {_FIX}"
+    untimed = isinstance(what, ElementOperator) and what.folds and not what.timed_results
+    untimed = untimed or (isinstance(what, Join) and not what.timed_results)
+    if untimed or (isinstance(what, KeyedApart) and what.folds):
+        return f"the results of {getattr(what, 'label', what)!r} have no time of their own: {_FIX}"
     return ""

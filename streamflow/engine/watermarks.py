@@ -34,6 +34,10 @@ class Watermarks:
         """Return the watermark of all inputs together, which never goes back."""
         return self._highest
 
+    def behind(self, port: int, other: int) -> bool:
+        """Tell whether `port` has not come as far as `other`, and is not idle; both have not ended."""
+        return port not in self._idle and self._times[port] < self._times[other]
+
     def _rise(self) -> None:
         active = [time for port, time in self._times.items() if port not in self._idle]
         self._highest = max(self._highest, min(active, default=-math.inf))

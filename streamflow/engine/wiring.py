@@ -13,10 +13,12 @@ from typing import Any
 from streamflow.channels.memory import Channel
 from streamflow.channels.spill_disk import SpillDisk
 from streamflow.channels.spilling import SpillChannel
+from streamflow.engine.ahead import may_wait
 from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
 from streamflow.engine.expander import Expander
 from streamflow.engine.fuse import Program
+from streamflow.engine.kept_state import KeptState
 from streamflow.engine.outlet import Outlet, RoutingOutlet
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage, Spilling
 from streamflow.engine.run_clock import RunClock
@@ -25,11 +27,15 @@ from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
 from streamflow.engine.stages.fused import FusedStage
+from streamflow.engine.stages.join import JoinStage
+from streamflow.engine.stages.keyed import KeyedStage
 from streamflow.engine.stages.placed import PlacedStage
+from streamflow.engine.stages.process import ProcessStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
 from streamflow.engine.stepper import Stepper
+from streamflow.engine.tables import Tables
 from streamflow.engine.turn import Turn
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.arguments import duration_of
@@ -37,18 +43,20 @@ from streamflow.model.checkpoint import Checkpoint
 from streamflow.model.errors import FlowError
 from streamflow.model.events import Event
 from streamflow.model.interfaces import CheckpointStore, Executor, InlineWriter, Pool
-from streamflow.model.positions import Stamp, Where, resolved
+from streamflow.model.positions import Where, settled
 from streamflow.operators.callables import gives_async_items, is_async
 from streamflow.operators.element import ElementOperator
 from streamflow.operators.event_time import EventTime
 from streamflow.operators.fan import Route
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.map import Apply
+from streamflow.operators.placed import PlacedApply
 
 #: Where checkpoints are kept.
 CheckpointPlace = str | os.PathLike[str] | CheckpointStore
 
-_TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "debounce": DebounceStage, "timeout": TimeoutStage}
+_TIMED: dict[str, type[TimedStage]] = {"throttle": ThrottleStage, "timeout": TimeoutStage}
 
 
 class Wiring:
@@ -65,6 +73,7 @@ class Wiring:
         fuse: bool,
         writing: Writing = IN_MEMORY,
         beside: str | None = None,
+        mark: str | None = None,
     ) -> None:
         self.plan = plan
         self.turn = turn
@@ -75,9 +84,13 @@ class Wiring:
         self.writing = writing
         #: How folders beside the checkpoints begin, for what edges keep that spill.
         self.beside = beside
+        #: What runs on these checkpoints have in the names of temporary files.
+        self.mark = mark
         self.stages: list[Stage] = []
         self.channels: list[Channel] = []
         self.pools: dict[Executor, Pool] = {}
+        self.states: dict[int, KeptState] = {}
+        self.tables = Tables((), clock, listener.source_tells)
 
     async def open(self, resume: Checkpoint | None = None) -> None:
         """Open sinks, then sources, then build the stages between; what was opened stays listed if one fails."""
@@ -86,6 +99,7 @@ class Wiring:
             if planned.source is not None:
                 self.ends.readers[planned.index] = await planned.source.open()
         await self._open_pools()
+        await self._open_states()
         self.stages = [self._stage(planned) for planned in self.plan.stages]
         for stage in self.stages:
             stage.writing = self.writing
@@ -94,14 +108,26 @@ class Wiring:
         self._connect()
         for channel in self.channels:
             if isinstance(channel, SpillChannel):
-                self.ends.edges.append(channel)
-                await channel.open()
+                await self._open_edge(channel)
         await self._restore_edges(resume)
         if resume is not None:
             for stage in self.stages:
                 await stage.restore_parts(resume.parts)
+        self.tables = Tables(self.stages, self.clock, self.listener.source_tells)
+        await self.tables.read()
+
+    async def open_to_finish(self, resume: Checkpoint | None) -> None:
+        """Open what is left to be completed: sinks, and edges that may still have on the disk what has been read."""
+        await self.open_sinks(resume)
+        for edge in self.plan.edges:
+            if edge.spilling is not None:
+                await self._open_edge(self._spilling(edge.spilling.key, edge, edge.spilling, ("", "")))
 
     # -- what edges keep that spill --------------------------------------------------------------------------------
+
+    async def _open_edge(self, channel: SpillChannel) -> None:
+        self.ends.edges.append(channel)
+        await channel.open()
 
     def _durable_edges(self) -> Iterator[tuple[str, SpillChannel]]:
         for edge, channel in zip(self.plan.edges, self.channels, strict=True):
@@ -133,7 +159,12 @@ class Wiring:
         for planned in self.plan.stages:
             if planned.sink is None:
                 continue
-            writer = await planned.sink.open(self.plan.bounded_at(planned.index))
+            bounded = self.plan.bounded_at(planned.index)
+            if self.mark is None:
+                writer = await planned.sink.open(bounded)
+            else:
+                # What goes on lies under the other name.
+                writer = await planned.sink.open_marked(bounded, f"{self.mark}{'-next' if goes_on else ''}")
             self.ends.writers[planned.index] = writer
             if goes_on is not None:
                 for prepared in goes_on.parts.get(planned.keys[-1], ()):
@@ -142,16 +173,26 @@ class Wiring:
 
     async def _open_pools(self) -> None:
         for planned in self.plan.stages:
-            for operator in planned.placed[:1]:
-                if operator.on not in self.pools:
-                    pool = self.pools[operator.on] = await operator.on.open()
+            for operator in (*planned.placed[:1], planned.operator):
+                on = operator.on if isinstance(operator, (PlacedApply, KeyedApart)) else None
+                if on is not None and on not in self.pools:
+                    pool = self.pools[on] = await on.open()
                     self.ends.pools.append(pool)
+
+    async def _open_states(self) -> None:
+        for planned in self.plan.stages:
+            if isinstance(planned.operator, KeyedApart):
+                store = planned.operator.store.make(timed=planned.operator.step().ttl is not None)
+                state = self.states[planned.index] = KeptState(store, self.turn, planned.name)
+                self.ends.states.append(state)
+                await state.open()
 
     def dismantle(self) -> None:
         """Let go of everything: who keeps the handle of a run that is over keeps none of its items."""
         self.stages = []
         self.channels = []
         self.pools = {}
+        self.states = {}
 
     # -- stages ---------------------------------------------------------------------------------------------------
 
@@ -167,6 +208,8 @@ class Wiring:
             return ConcurrentStage(*common, pairs=pairs)
         if planned.kind == "placed":
             return PlacedStage(*common, self.pools[planned.placed[0].on], pairs=pairs)
+        if planned.kind == "keyed":
+            return self._keyed(planned, pairs)
         if planned.kind == "merge":
             merging = MergeStage(*common)
             merging.stamped = self.plan.timed and not planned.letters
@@ -175,10 +218,16 @@ class Wiring:
             return ConcatStage(*common)
         if planned.kind == "zip":
             return ZipStage(*common, pairs=pairs)
+        if planned.kind == "join":
+            return JoinStage(*common, waits=may_wait(self.plan, planned.index))
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
+        if planned.kind == "process":
+            return ProcessStage(*timed, pairs=pairs, stamped=self.plan.timed)
         if planned.kind == "sink":
             return SinkStage(*common, self.ends.writers[planned.index], pairs=pairs)
+        if planned.kind == "debounce":
+            return DebounceStage(*timed, pairs=pairs)
         return _TIMED[planned.kind](*timed)
 
     def _fused(self, planned: PlannedStage) -> Stage:
@@ -203,6 +252,19 @@ class Wiring:
         """Return the synchronous heart of a fused stage, with the sink's `put` as its last operator if it has one."""
         return make_stepper(
             planned, writer.put if writer is not None else None, ledger, self.plan, self.fuse, self.clock.now
+        )
+
+    def _keyed(self, planned: PlannedStage, pairs: bool) -> Stage:
+        assert isinstance(planned.operator, KeyedApart)
+        on = planned.operator.on
+        return KeyedStage(
+            planned,
+            self.turn,
+            self.listener,
+            self.states[planned.index],
+            None if on is None else self.pools[on],
+            self.clock.now,
+            pairs=pairs,
         )
 
     def _expanding(self, planned: PlannedStage, pairs: bool) -> Stage:
@@ -244,6 +306,7 @@ class Wiring:
             name += f" [{edge.output}]"
         taken = sum(channel.name == name or channel.name.startswith(f"{name} #") for channel in self.channels)
         name = f"{name} #{taken + 1}" if taken else name
+        channel: Channel
         if edge.spilling is not None:
             channel = self._spilling(name, edge, edge.spilling, between)
         else:
@@ -251,7 +314,7 @@ class Wiring:
         self.channels.append(channel)
         return channel
 
-    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> Channel:
+    def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> SpillChannel:
         from streamflow.state.encoding import decode, encode  # late: most runs write none
 
         if self.beside is None:
@@ -273,8 +336,8 @@ class Wiring:
         )
 
     def _outlet(self, planned: PlannedStage, data: list[tuple[PlannedEdge, Channel]]) -> Outlet:
-        last = planned.fused[-1] if planned.fused else None
-        if last is None or not (isinstance(last, Route) or last.parts_late):
+        last = planned.fused[-1] if planned.fused else planned.operator
+        if not isinstance(last, Route) and not getattr(last, "parts_late", False):
             return Outlet([channel for _, channel in data])
         outputs: dict[Any, list[Channel]] = {}
         for edge, channel in data:
@@ -312,15 +375,10 @@ def on_disk() -> Writing:
 
 
 def _encode_located(pairs: list[tuple[Any, Where]]) -> bytes:
-    """Encode items with their positions, which are worked out now: what they would be worked out from is in memory."""
+    """Encode items with their positions."""
     from streamflow.state.encoding import encode  # late, as above
 
-    return encode([(item, _settled(where)) for item, where in pairs])
-
-
-def _settled(where: Where) -> Where:
-    """Return a position worked out, with the time that travels with it."""
-    return where._replace(position=resolved(where)) if isinstance(where, Stamp) else resolved(where)
+    return encode(list(settled(pairs)))
 
 
 def durable_for(

@@ -60,10 +60,10 @@ class OutputFile(ABC):
 
     @abstractmethod
     def sync(self) -> None:
-        """Bring what was written to the disk.
+        """Bring what was written to the disk, or raise SyncFailed.
 
         A system whose disk refused it may forget what it was to bring, and find nothing left to do the next time: once
-        this has failed, it fails for ever (SyncFailed). What an earlier sync brought is there.
+        this has failed, it fails for ever. What an earlier sync brought is there.
         """
 
     def truncate(self, length: int) -> None:
@@ -76,7 +76,10 @@ class OutputFile(ABC):
 
 
 class SyncFailed(OSError):
-    """Say that what was written to a file may be lost, though it can still be read: a sync of it has failed before."""
+    """Say that what was written to a file may be lost, though it can still be read: a sync of it has failed.
+
+    Its number may be that of a full disk; but trying again, when there is room, would bring nothing.
+    """
 
     @classmethod
     def after(cls, error: OSError, path: str) -> SyncFailed:

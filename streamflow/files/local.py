@@ -103,13 +103,13 @@ class LocalOutput(OutputFile):
         """Wait for the disk."""
         if not self._regular:
             return
-        if self._unsynced is not None:
-            raise SyncFailed.after(self._unsynced, self._path)
-        try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            self._unsynced = _naming(error, self._path)
-            raise self._unsynced from None
+        if self._unsynced is None:
+            try:
+                os.fsync(self._descriptor)
+                return
+            except OSError as error:
+                self._unsynced = error
+        raise SyncFailed.after(self._unsynced, self._path)
 
     def truncate(self, length: int) -> None:
         """Cut the file and wait for the disk; a line that was torn there is gone with the rest."""

@@ -49,6 +49,8 @@ class Target:
         self._lines = lines
         #: Whether it is a file, which can be cut where a later run goes on: no pipe, no device.
         self._cuts = cuts
+        #: What kept the last write from being done, which will be tried again.
+        self._owed: OSError | None = None
         self._open = True
         #: Whether the name, too, is known to be on the disk.
         self._named = False
@@ -70,7 +72,7 @@ class Target:
 
         A pipe or a device is always written in place: nothing may be renamed onto /dev/null. What is written is
         compressed by `method`, if there is one. Where `lines` are appended, a torn one at the end is closed first. The
-        new file has `mark` in its name, or something that no other has.
+        new file has `mark` in its name, in place of whatever had that name, or something that no other has.
         """
         kind = files.kind(path)
         if kind == "directory":
@@ -86,6 +88,8 @@ class Target:
         kept = _beginning(name)
         temporary = os.path.join(directory, f".{kept}.{mark or secrets.token_hex(4)}.part")
         try:
+            if mark is not None:
+                files.remove(temporary)
             file = files.create(temporary, like=path)
             file = _compressing(file, method, prompt=False)
             return cls(files, file, path, temporary, method=method, lines=lines, cuts=True)
@@ -108,10 +112,17 @@ class Target:
         if not self._open and data:
             raise self._lost("is not there to go on with")
         if data:
-            self.file.write(data)
+            try:
+                self.file.write(data)
+            except OSError as error:
+                self._owed = error
+                raise
+        self._owed = None
 
     def secure(self) -> dict[str, Any]:
         """Bring everything to the disk, the name of a new file too, and return what `resume` needs."""
+        if self._owed is not None:
+            raise self._owed  # what is to be secured is not all there
         if self._secured is not None:
             return self._secured
         self.file.sync()
@@ -155,6 +166,8 @@ class Target:
         old = self.path if in_place else os.path.join(os.path.dirname(self.path), secured["temporary"])
         status = self._files.status(old)
         if status is None and self._is_published(secured):
+            # It has its name, but whoever gave it may not have lived to bring that to the disk.
+            self._files.sync_directory(os.path.dirname(self.path))
             self._secured = secured
             return
         if status is None:

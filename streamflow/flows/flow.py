@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, overload
 
-from streamflow.flows.resolve import Follow, Place, as_executor, as_followed, as_sink, as_source
+from streamflow.flows.resolve import (
+    Follow,
+    Place,
+    Store,
+    as_executor,
+    as_followed,
+    as_sink,
+    as_source,
+    as_state_place,
+)
 from streamflow.flows.runnable import Runnable
 from streamflow.model.arguments import duration_of, memory_of, seconds_of, whole_number
 from streamflow.model.errors import FlowError
 from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink
+from streamflow.model.joined import Joined, JoinedInWindow
 from streamflow.model.policies import ErrorPolicy, OnError, Overflow, Retry
+from streamflow.model.processing import KeyedItem, Timer
 from streamflow.model.windows import Keyed, WindowResult
 from streamflow.operators.aggregation import Aggregation
 from streamflow.operators.batch import BatchBySize, BatchWithin
@@ -24,8 +35,15 @@ from streamflow.operators.element import LATE, RESULTS
 from streamflow.operators.event_time import EventTime
 from streamflow.operators.fan import Output, Route
 from streamflow.operators.flat_map import FlatMap
+from streamflow.operators.joining.lookup import JoinTable
+from streamflow.operators.joining.operator import AsOf, InWindows, Join, Within, as_of_form, join_form
+from streamflow.operators.joining.state import How, require_how
+from streamflow.operators.joining.table import Table
+from streamflow.operators.key_state import KeyState
 from streamflow.operators.keyed import KeyedFold, KeyedScan, MapWithState
+from streamflow.operators.keyed_apart import KeyedInner, keyed_operator
 from streamflow.operators.map import Concurrency, apply_operator
+from streamflow.operators.process import process_operator
 from streamflow.operators.processing_time import ProcessingTime
 from streamflow.operators.recipe import Recipe, aggregated, collected, reduced
 from streamflow.operators.scan import Scan
@@ -664,8 +682,20 @@ class KeyedFlow(Generic[K, T]):
             self._part, window_operator(self._key, window, every, late, keep, name or self._name, self._errors)
         )
 
-    def scan(self, function: Callable[[U, T], U], initial: U, *, name: str | None = None) -> Flow[Keyed]:
+    def scan(
+        self,
+        function: Callable[[U, T], U],
+        initial: U,
+        *,
+        on: Place = None,
+        store: Store = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        name: str | None = None,
+    ) -> Flow[Keyed]:
         """Hand on for each item its key with `function(value, item)`, where `value` is what that gave last for the key.
+
+        What `on`, `store`, `retry` and `timeout` mean is told at `map_with_state`.
 
         >>> import streamflow as sf
         >>> words = sf.flow(["a", "bb", "a"])
@@ -673,20 +703,36 @@ class KeyedFlow(Generic[K, T]):
         [('a', 1), ('bb', 1), ('a', 2)]
         """
         require_plain(function, "scan")
-        return self._then(KeyedScan(self._key, function, initial, name or self._name, self._errors))
+        inner = KeyedScan(self._key, function, initial, name or self._name, self._errors)
+        return self._keyed(inner, on, store, retry, timeout)
 
-    def reduce(self, function: Callable[[T, T], T], *, name: str | None = None) -> Flow[Keyed]:
-        """Fold the items of each key by `function(value, item)`, and hand on each key with its value at the end."""
-        return self._then(KeyedFold(self._key, reduced(function), name or self._name, self._errors))
+    def reduce(
+        self,
+        function: Callable[[T, T], T],
+        *,
+        on: Place = None,
+        store: Store = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        name: str | None = None,
+    ) -> Flow[Keyed]:
+        """Fold the items of each key by `function(value, item)`, and hand on each key with its value at the end.
 
-    def aggregate(self, **aggregations: Aggregation) -> Flow[Keyed]:
+        What `on`, `store`, `retry` and `timeout` mean is told at `map_with_state`.
+        """
+        inner = KeyedFold(self._key, reduced(function), name or self._name, self._errors)
+        return self._keyed(inner, on, store, retry, timeout)
+
+    def aggregate(self, *, on: Place = None, store: Store = None, **aggregations: Aggregation) -> Flow[Keyed]:
         """Hand on each key at the end, as it came first, with a dict of these names.
+
+        What `on` and `store` mean is told at `map_with_state`; no aggregation can have these names.
 
         >>> import streamflow as sf
         >>> [tuple(one) for one in sf.flow(["a", "bb", "c"]).key_by(len).aggregate(n=sf.agg.count())]
         [(1, {'n': 2}), (2, {'n': 1})]
         """
-        return self._then(KeyedFold(self._key, aggregated(aggregations), self._name, self._errors))
+        return self._keyed(KeyedFold(self._key, aggregated(aggregations), self._name, self._errors), on, store)
 
     def map_with_state(
         self,
@@ -694,19 +740,132 @@ class KeyedFlow(Generic[K, T]):
         initial: Any = None,
         *,
         ttl: Duration | None = None,
+        on: Place = None,
+        store: Store = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
         name: str | None = None,
     ) -> Flow[U]:
         """Replace each item by the second value of `function(state, item)`; the first is the key's state from now on.
 
         A key begins with `initial`. It is forgotten when its state is None, or when no item of it has come for `ttl`:
         of event time, or if the flow has none by the clock of the run.
+
+        State is in memory, or with `store="disk"` or `sf.disk_store(cache=...)` on the disk, but for the keys at hand.
+        With `on` the function runs elsewhere, for several keys at the same time: a worker is given the state of a key
+        and its items in their order, and gives the new state back. An item whose attempt raises, takes longer than
+        `timeout` seconds or loses its worker is tried again if `retry` says so; else the state is as it was before it.
         """
         require_plain(function, "map_with_state")
         seconds = None if ttl is None else duration_of("map_with_state(ttl=...)", ttl)
-        return self._then(MapWithState(self._key, function, initial, seconds, name or self._name, self._errors))
+        inner = MapWithState(self._key, function, initial, seconds, name or self._name, self._errors)
+        return self._keyed(inner, on, store, retry, timeout)
+
+    def _keyed(
+        self, inner: KeyedInner, on: Place, store: Store, retry: Retry | None = None, timeout: float | None = None
+    ) -> Flow[Any]:
+        if timeout is not None:
+            seconds_of(f"{inner.label}, timeout=...", timeout)
+        place = as_state_place(store)
+        return self._then(keyed_operator(inner, as_executor(on), place, retry=retry, timeout=timeout))
+
+    def process(
+        self,
+        function: Callable[
+            [AsyncIterator[KeyedItem | Timer], Callable[[U], Awaitable[None]], KeyState], Awaitable[object]
+        ],
+        *,
+        concurrency: int = 1,
+        name: str | None = None,
+    ) -> Flow[U]:
+        """Have the coroutine `function(inbox, out, state)` take the items, for what the other forms cannot say.
+
+        `async for event in inbox` gives a `KeyedItem` or a `Timer`, `await out(item)` hands an item on, and `state` is
+        that of the event's key: `get`, `set`, `clear`, `set_timer`, `cancel_timer`, `key`, `now`. Timers go by event
+        time if the flow has one. Of `concurrency` coroutines each has keys of its own.
+
+        >>> import streamflow as sf
+        >>> async def changes(inbox, out, state):
+        ...     async for item in inbox:
+        ...         if state.get() != item.value:
+        ...             await out(item.value)
+        ...         state.set(item.value)
+        >>> list(sf.flow(["a", "a", "A", "b"]).key_by(str.lower).process(changes))
+        ['a', 'A', 'b']
+        """
+        return self._then(process_operator(self._key, function, concurrency, name or self._name, self._errors))
 
     def _then(self, operator: Operator) -> Flow[Any]:
         return Flow(Part(operator, (self._part,)))
+
+    @overload
+    def join(
+        self, right: KeyedFlow[K, U], *, window: WindowSpec, how: How = ..., name: str | None = ...
+    ) -> JoinResults[JoinedInWindow]: ...
+
+    @overload
+    def join(
+        self, right: KeyedFlow[K, U], *, within: tuple[Duration, Duration], how: How = ..., name: str | None = ...
+    ) -> JoinResults[Joined]: ...
+
+    def join(
+        self,
+        right: KeyedFlow[K, U],
+        *,
+        window: WindowSpec | None = None,
+        within: tuple[Duration, Duration] | None = None,
+        how: How = "inner",
+        name: str | None = None,
+    ) -> JoinResults[Any]:
+        """Pair the items of this flow with those of `right` that have the same key and belong together by event time.
+
+        With `window` (`sf.tumbling(...)`, `sf.sliding`) each with each in the same window, when it closes. With
+        `within=("-5s", "10s")` those of which the right one is from 5 seconds earlier to 10 seconds later, as soon as
+        both are there. `how="left"` also gives what has no partner on the left, `"outer"` that of both sides; None
+        stands for the missing one. Both flows must have event times. Late items are dropped and counted, or go to
+        `.late`.
+        """
+        return self._join(right, join_form(window, within, how), how, name)
+
+    def join_asof(
+        self,
+        right: KeyedFlow[K, U],
+        *,
+        tolerance: Duration | None = None,
+        how: Literal["inner", "left"] = "left",
+        name: str | None = None,
+    ) -> JoinResults[Joined]:
+        """Pair each item of this flow with the latest one of `right` that has the same key and is not later.
+
+        With `tolerance` it may be so much older at most. An item that finds none is given None, or left out with
+        `how="inner"`.
+        """
+        return self._join(right, as_of_form(tolerance, how), how, name)
+
+    def _join(
+        self, right: KeyedFlow[K, U], form: InWindows | Within | AsOf, how: How, name: str | None
+    ) -> JoinResults[Any]:
+        if not isinstance(right, KeyedFlow):
+            fix = ": key it, as in .key_by(...)" if isinstance(right, Flow) else ""
+            raise FlowError(f"join({type(right).__name__}): expected a keyed flow{fix}")
+        if right._errors != self._errors:
+            raise FlowError("join(...): give both key_by(...) the same on_error= and max_failures=")
+        operator = Join((self._key, right._key), form, how, name or self._name, self._errors)
+        return JoinResults(Part(operator, (self._part, right._part)))
+
+    def join_table(
+        self, table: Table, *, how: Literal["inner", "left"] = "left", name: str | None = None
+    ) -> Flow[Joined]:
+        """Pair each item with what `table` has for its key: `sf.table(load, every="10m")`.
+
+        An item whose key is not there is given None, or left out with `how="inner"`.
+        """
+        require_how(how, ("inner", "left"), "join_table")
+        if not isinstance(table, Table):
+            raise FlowError(
+                f"join_table({type(table).__name__}): expected sf.table(load), where load() gives a mapping"
+            )
+        return Flow(Part(JoinTable(self._key, table, how, name or self._name, self._errors), (self._part,)))
 
     def __repr__(self) -> str:
         return f"<KeyedFlow of {Flow(self._part)!r} by {name_of(self._key)}>"
@@ -754,6 +913,21 @@ class WindowResults(Flow[WindowResult], Generic[T]):
     def late(self) -> Flow[T]:
         """Return the flow of late items: without it they are dropped and counted."""
         return Flow(Part(Output(LATE), (self._windows,)))
+
+
+class JoinResults(Flow[U]):
+    """Be the flow of what a join gives; `late` is the flow of the items that came too late for it."""
+
+    __slots__ = ("_join_part",)
+
+    def __init__(self, join: Part) -> None:
+        super().__init__(Part(Output(RESULTS), (join,)))
+        self._join_part = join
+
+    @property
+    def late(self) -> Flow[Joined]:
+        """Return the flow of late items, each on its side of a `Joined`: without it they are dropped and counted."""
+        return Flow(Part(Output(LATE), (self._join_part,)))
 
 
 class _Truth:

@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 from streamflow.executors.cores import usable_cores
 from streamflow.model.errors import FlowError
-from streamflow.model.interfaces import Executor, Sink, Source
+from streamflow.model.interfaces import Executor, Sink, Source, StatePlace
 from streamflow.model.policies import DeadLetters
 
 Follow = bool | Literal["notify", "poll"]
 #: Where a function may run: a description, or the short form of one with a worker for each usable core.
 Place = Executor | Literal["loop", "thread", "process", "joblib"] | None
+#: Where state may lie.
+Store = StatePlace | Literal["memory", "disk"] | None
 PLACES = ("loop", "thread", "process", "joblib")
 
 
@@ -105,6 +107,20 @@ def dead_letter(sink: object) -> DeadLetters:
     A sink that encodes gets them as plain values, what cannot be encoded as its `repr`.
     """
     return DeadLetters(as_sink(sink))
+
+
+def as_state_place(store: object) -> StatePlace | None:
+    """Return the StatePlace that `store` means, None for memory; raise FlowError for anything else."""
+    if store is None or store == "memory":
+        return None
+    if isinstance(store, StatePlace):
+        return store
+    if store == "disk":
+        from streamflow.state.disk_store import disk_store
+
+        return disk_store()
+    called = "; call it: sf.disk_store()" if callable(store) else ""
+    raise FlowError(f"store={store!r}: expected 'memory', 'disk' or sf.disk_store(cache=...){called}")
 
 
 def as_executor(on: object) -> Executor | None:

@@ -13,6 +13,7 @@ from streamflow.model.graph import Graph, Part
 from streamflow.model.interfaces import Operator, Sink, Source
 from streamflow.model.policies import DeadLetters, ErrorPolicy, OnError
 from streamflow.operators.fan import Merge, Zip
+from streamflow.operators.joining.operator import Join
 
 What = Source[Any] | Operator | Sink[Any]
 
@@ -34,12 +35,14 @@ def entered(flow: Runnable, entries: Mapping[Part, Flow[Any]]) -> Runnable:
     """Return what of `flow` is reached from `entries`: parts, and what comes to each in the place of its input.
 
     What is to come from a source takes its place. A part that is reached both ways gets both, merged. FlowError for a
-    `zip` that is not reached by all its inputs.
+    `zip` or a join that is not reached by all its inputs, and for a join that is to be entered itself.
     """
     made: dict[Part, Part] = {}
     for part in flow._graph.parts():
         inputs = [made[one] for one in part.inputs if one in made]
-        if isinstance(part.what, Zip) and 0 < len(inputs) < len(part.inputs):
+        if isinstance(part.what, Join) and part in entries:
+            raise FlowError(f"{part.what.label}: what failed in a join cannot be given to it alone: run the flow again")
+        if isinstance(part.what, (Zip, Join)) and 0 < len(inputs) < len(part.inputs):
             raise FlowError(f"{part.what.label} joins several flows, of which only some would get items")
         if part in entries:
             inputs.append(entries[part]._part)

@@ -11,7 +11,7 @@ from streamflow.model.statistics import EdgeStatistics, RunStatistics, StageStat
 #: Shares of the elapsed time below which nothing is called a bottleneck.
 NOTABLE = 0.15
 #: Stages that await the user's functions.
-AWAITING = ("concurrent", "async expand")
+AWAITING = ("concurrent", "async expand", "process")
 #: Per cent of a core from which on a run counts as computing all the time.
 CPU_BOUND = 85.0
 #: Per cent of a core up to which a function that is at work waits rather than computes.
@@ -44,8 +44,8 @@ def _limiting(statistics: RunStatistics) -> str:
     cpu, cores = _cpu(statistics), statistics.cores
     computing = cpu > CPU_BOUND
     busiest, working = partial(_busiest, cores=cores, cpu=cpu), partial(_working, cores=cores, cpu=cpu)
-    waiting = (_saturated, _throttled, _crossing, working, _waiting_source, _slow_sink, busiest)
-    for judge in (_crossing, busiest) if computing else waiting:
+    waiting = (_saturated, _throttled, _fetching, _crossing, working, _waiting_source, _slow_sink, busiest)
+    for judge in (_fetching, _crossing, busiest) if computing else waiting:
         verdict = judge(stages, elapsed)
         if verdict:
             return verdict if computing else verdict + _full_edge(statistics.edges)
@@ -88,6 +88,8 @@ def _saturated(stages: list[StageStatistics], elapsed: float) -> str:
 
 
 def _help(stage: StageStatistics, calls: int) -> str:
+    if stage.kind == "process":
+        return "concurrency=n deals its keys out to n coroutines, which helps as far as it awaits something"
     if stage.kind == "async expand":
         return "it takes one item at a time: to wait for several, do so in a map(..., concurrency=n) before it"
     if calls <= stage.concurrency:
@@ -103,9 +105,20 @@ def _throttled(stages: list[StageStatistics], elapsed: float) -> str:
     return ""
 
 
+def _fetching(stages: list[StageStatistics], elapsed: float) -> str:
+    """A stage that waits for its state on the disk most of the time."""
+    worst = max(stages, key=lambda s: s.disk_seconds)
+    if worst.disk_seconds / elapsed < 0.4:
+        return ""
+    return (
+        f"stage {worst.name!r}: it waited {_share(worst.disk_seconds, elapsed)} of the time for its state on the disk; "
+        f"a larger cache= would help, it remembers {worst.keys:,} keys, or items that come ordered by key"
+    )
+
+
 def _working(stages: list[StageStatistics], elapsed: float, *, cores: int, cpu: float) -> str:
     """A stage elsewhere whose workers are at it most of the time."""
-    placed = [s for s in stages if s.kind == "placed" and s.busy / elapsed > 0.5 and s.blocked / elapsed <= 0.3]
+    placed = [s for s in stages if s.place and s.busy / elapsed > 0.5 and s.blocked / elapsed <= 0.3]
     worst = max(placed, key=lambda s: s.busy, default=None)
     return "" if worst is None else _at_work(worst, elapsed, cores, cpu)
 
@@ -147,7 +160,7 @@ def _crossing(stages: list[StageStatistics], elapsed: float) -> str:
     """A stage elsewhere that does less for an item than it takes to get there."""
     for stage in stages:
         each = stage.busy * stage.concurrency / max(stage.received, 1)
-        elsewhere = stage.kind == "placed" and not stage.place.startswith("threads")
+        elsewhere = bool(stage.place) and not stage.place.startswith("threads")
         if elsewhere and each < WORTH_CROSSING and stage.received * CROSSING / elapsed > NOTABLE:
             return (
                 f"stage {stage.name!r}: an item takes {written(each, 'seconds')} in its workers, and crossing to them "
@@ -189,7 +202,7 @@ def _busiest(stages: list[StageStatistics], elapsed: float, *, cores: int, cpu: 
     each = worst.busy / max(worst.received, 1)
     if worst.blocked > worst.busy and not any(s.kind in AWAITING for s in stages):
         return f"stage {worst.name!r}: it waited for what comes after it {_share(worst.blocked, elapsed)} of the time"
-    if worst.kind == "placed":
+    if worst.place:
         return _at_work(worst, elapsed, cores, cpu)
     return (
         f"stage {worst.name!r}: computing took {_share(worst.busy, elapsed)} of the time, about "

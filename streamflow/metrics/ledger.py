@@ -19,11 +19,14 @@ class Ledger:
         "blocked",
         "busy",
         "concurrency",
+        "disk_bytes",
+        "disk_seconds",
         "dropped",
         "drops",
         "emitted",
         "failed",
         "in_flight",
+        "keys",
         "kind",
         "name",
         "operators",
@@ -36,13 +39,15 @@ class Ledger:
         "retried",
         "starved",
         "state",
+        "state_bytes",
     )
 
     def __init__(self, name: str, kind: str, operators: tuple[str, ...] = ()) -> None:
         self.name, self.kind, self.operators = name, kind, operators
         self.received = self.passed = self.dropped = self.failed = self.retained = 0
         self.restored = self.in_flight = self.abandoned = self.emitted = self.retried = 0
-        self.busy = self.starved = self.blocked = 0.0
+        self.busy = self.starved = self.blocked = self.disk_seconds = 0.0
+        self.keys = self.state_bytes = self.disk_bytes = 0
         self.concurrency = 1
         self.state = "new"
         self.place = ""
@@ -72,5 +77,9 @@ class Ledger:
             operators=self.operators,
             place=self.place,
             drops=dict(self.drops),
+            keys=self.keys,
+            state_bytes=self.state_bytes,
+            disk_bytes=self.disk_bytes,
+            disk_seconds=self.disk_seconds,
             progress=self.progress,
         )

@@ -8,6 +8,7 @@ from itertools import pairwise
 from streamflow.metrics.chart import Chart, Point, Seen
 from streamflow.metrics.drawing import drawing
 from streamflow.metrics.markup import element, shortened, text
+from streamflow.metrics.remembering import remembered
 from streamflow.metrics.style import STYLE
 from streamflow.metrics.units import Kind, share, written
 from streamflow.model.statistics import EdgeStatistics, Latency, RunStatistics, StageStatistics
@@ -207,6 +208,7 @@ def _stages(statistics: RunStatistics) -> str:
         if count in ("received", "passed") or any(getattr(stage, count) for stage in statistics.stages)
     ]
     times = ("busy", "starved", "blocked")
+    keys = ("remembered",) if any(stage.keys for stage in statistics.stages) else ()
     rows = [
         (
             stage.name,
@@ -214,10 +216,11 @@ def _stages(statistics: RunStatistics) -> str:
             stage.state,
             *(f"{getattr(stage, count):,}" for count in counts),
             *(_time(getattr(stage, time), statistics.elapsed) for time in times),
+            *(remembered(stage) or "–" for _ in keys),
         )
         for stage in statistics.stages
     ]
-    return _table(("stage", "kind", "state", *counts, *times), rows)
+    return _table(("stage", "kind", "state", *counts, *times, *keys), rows)
 
 
 def _time(seconds: float, elapsed: float) -> str:

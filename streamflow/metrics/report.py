@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streamflow.metrics.bottleneck import bottleneck
+from streamflow.metrics.remembering import remembered
 from streamflow.metrics.units import written
 from streamflow.model.printable import printable
 from streamflow.model.statistics import RunStatistics
@@ -74,6 +75,8 @@ class RunReport:
                 f"{stage.failed:,} failed; busy {stage.busy:.2f} s, starved {stage.starved:.2f} s, "
                 f"blocked {stage.blocked:.2f} s"
             )
+            if stage.keys:
+                lines.append(f"    state: {remembered(stage)}")
         latency = self.statistics.latency
         if latency.count:
             quantiles = (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))

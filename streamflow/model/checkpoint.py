@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 #: How often an item has its effect in a sink, if the source of it can be read again.
 Delivery = Literal["exactly once", "at least once"]
 #: Where a run stood: at work; all through, but the output not under its final name everywhere; or all through.
 Stand = Literal["running", "finishing", "done"]
+
+#: What a piece of a state store begins with: pairs of a key and its value follow, in their order.
+AS_THEY_ARE: Final = "as they are"
+#: The same: tuples of number, form of the key, key and value written down, and moment follow.
+WRITTEN: Final = "written"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,14 @@ class SourcesLetGo(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableNotRead(Event):
+    """A table that a flow is joined with could not be read again, because of `error`; it stays as it was."""
+
+    table: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskFull(Event):
     """There is no space left where `edge` spills to, `folder`: its sender waits, and tries again."""
 

@@ -11,7 +11,7 @@ Time is not an interface here: the running event loop is the clock, so a test th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from streamflow.model.checkpoint import Delivery, SavedCheckpoint
@@ -166,6 +166,19 @@ class Source(ABC, Generic[T_co]):
         """Open the source for one run."""
 
 
+class Prepared:
+    """Be awaited for a value that is there already."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._value
+        yield
+
+
 class Writer(ABC, Generic[T_contra]):
     """Write to one sink, live. A writer belongs to one run; its methods are never called concurrently.
 
@@ -191,6 +204,14 @@ class Writer(ABC, Generic[T_contra]):
         """Make everything written so far durable, invisible or not, and return what `commit` needs after a crash."""
         await self.flush()
         return None
+
+    async def begin_prepare(self, epoch: int) -> Awaitable[Any]:
+        """Begin to `prepare`, and return what its value can be awaited of, while `write` goes on.
+
+        What is written after this has returned is not part of it. For a writer that would else have the flow wait for
+        the disk.
+        """
+        return Prepared(await self.prepare(epoch))
 
     async def commit(self, epoch: int) -> None:
         """Make visible what `prepare(epoch)` secured, and those before it; may be called again after a crash."""
@@ -307,6 +328,14 @@ class Sink(ABC, Generic[T_contra]):
     async def open(self, bounded: bool) -> Writer[Any]:
         """Open the sink for one run; `bounded` tells whether the flow that feeds it ends by itself."""
 
+    async def open_marked(self, bounded: bool, mark: str) -> Writer[Any]:
+        """Do so for a run with checkpoints.
+
+        `mark` may be part of a temporary name: nobody else has it but an earlier run on the same checkpoints, so that
+        what such a run left under that name may be replaced.
+        """
+        return await self.open(bounded)
+
 
 class Codec(ABC, Generic[T]):
     """Turn items into bytes and back. A codec is stateless and safe to share between runs."""
@@ -332,6 +361,12 @@ class State(ABC):
     retained: int = 0
     #: True once the operator wants no more input and has nothing more to give.
     finished: bool = False
+    #: How many keys are remembered (of windows: cells).
+    key_count: int = 0
+
+    def sample(self) -> Any:
+        """Return an entry by which the size of all can be judged; None if there is none."""
+        return None
 
     @abstractmethod
     def snapshot(self) -> Any:
@@ -408,6 +443,124 @@ class Executor(ABC):
     @abstractmethod
     async def open(self) -> Pool:
         """Open the pool for one run; FlowError says why that is not possible here."""
+
+
+class StateStore(ABC):
+    """Keep a value for each key of one keyed operator, live.
+
+    Keys are told apart as in a dict. They stand in the order in which they came; if `timed`, each value is a pair of
+    something and the moment at which it was put, and they stand in the order of those, which never go back.
+
+    Methods in the first part are called on the loop and never wait. Those in the second may block: if `blocks`, they
+    are called one at a time on a thread of the store's. What is to be read or changed is brought in beforehand:
+    `admit(fetch(missing(keys)))`; it stays there until the next `shed`.
+    """
+
+    __slots__ = ()
+
+    #: Whether the second part may block.
+    blocks: ClassVar[bool] = False
+
+    @abstractmethod
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return the value of a key that was brought in, or a default."""
+
+    @abstractmethod
+    def put(self, key: Any, value: Any) -> None:
+        """Set the value of a key that was brought in; one that was changed is put again."""
+
+    @abstractmethod
+    def delete(self, key: Any) -> None:
+        """Forget a key that was brought in, if it is there."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of keys."""
+
+    @property
+    def in_memory(self) -> int:
+        """Return how many of the keys are in memory."""
+        return len(self)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Return the bytes on the disk."""
+        return 0
+
+    def missing(self, keys: Iterable[Any]) -> list[Any]:
+        """Return those of `keys` that must be fetched."""
+        return []
+
+    def admit(self, found: Any) -> None:
+        """Bring in what `fetch` has found."""
+        return None
+
+    @abstractmethod
+    def forget(self, before: float, limit: int) -> None:
+        """Forget up to `limit` keys in memory that were put at `before` or earlier, if `timed`."""
+
+    def forgotten(self, keys: Iterable[Any]) -> None:
+        """Be told which keys `expire` has removed."""
+        return None
+
+    def shed(self, limit: int) -> Any:
+        """Return what is more than memory is to hold, to be written; None if nothing is. It holds `limit` at most."""
+        return None
+
+    def unsaved(self, limit: int) -> Any:
+        """Return what has changed and is not written yet, to be written; None if nothing is. `limit` at most."""
+        return None
+
+    # The second part.
+
+    def open(self) -> None:
+        """Make what the store needs; OSError says what is wrong with the place."""
+        return None
+
+    def fetch(self, keys: Sequence[Any]) -> Any:
+        """Return what is kept of `keys`, for `admit`."""
+        return None
+
+    def write(self, unwritten: Any) -> None:
+        """Write what `shed` or `unsaved` gave; NotSerialisable names the key that cannot be written down."""
+        return None
+
+    def expire(self, before: float, limit: int) -> list[Any]:
+        """Remove up to `limit` keys on the disk that were put at `before` or earlier, and return them, if `timed`."""
+        return []
+
+    @abstractmethod
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Yield keys and values in their order, once all is written; nothing is changed meanwhile."""
+
+    @abstractmethod
+    def pieces(self) -> Iterator[Any]:
+        """Yield all in pieces for a checkpoint, once all is written: bytes that `state.encoding` made, or values."""
+
+    @abstractmethod
+    def load(self, piece: Any) -> None:
+        """Take a piece of a store of any kind."""
+
+    def loaded(self) -> None:
+        """Be told that it was the last."""
+        return None
+
+    def close(self) -> None:
+        """Let go of everything, and leave nothing behind."""
+        return None
+
+
+class StatePlace(ABC):
+    """Describe where the state of a keyed operator lies. Implementations are frozen dataclasses."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Return it as a user would write it: `disk_store()`."""
+
+    @abstractmethod
+    def make(self, *, timed: bool) -> StateStore:
+        """Return a store for one run, not open yet."""
 
 
 class CheckpointStore(ABC):

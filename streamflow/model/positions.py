@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,15 @@ Known = Position | Span | Gathered | None
 def plain(where: Where) -> Bare:
     """Return the position itself, without the time that travels with it."""
     return plain(where.position) if isinstance(where, Stamp) else where
+
+
+def settled(pairs: Iterable[tuple[Any, Where]]) -> tuple[tuple[Any, Where], ...]:
+    """Return items with their positions worked out: what they would be worked out from is in memory."""
+    return tuple((item, _settled(where)) for item, where in pairs)
+
+
+def _settled(where: Where) -> Where:
+    return where._replace(position=resolved(where)) if isinstance(where, Stamp) else resolved(where)
 
 
 def resolved(where: Where) -> Known:

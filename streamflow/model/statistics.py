@@ -85,6 +85,12 @@ class StageStatistics:
     #: Where its functions run, if that is not the event loop: `processes(2)`.
     place: str = ""
     drops: Mapping[str, int] = field(default_factory=dict)
+    #: What it remembers: how many keys (of windows: cells), about how many bytes, and how many of these on the disk.
+    keys: int = 0
+    state_bytes: int = 0
+    disk_bytes: int = 0
+    #: Seconds for which it waited for these.
+    disk_seconds: float = 0.0
     #: Of a source that can tell.
     progress: Progress | None = None
 

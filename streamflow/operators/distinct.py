@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,8 @@ class Seen(State):
     __slots__ = ("keys", "limit")
 
     def __init__(self, limit: int | None) -> None:
-        self.keys: dict[Any, None] = {}
+        # A plain dict would look for its oldest key past all that were deleted before it.
+        self.keys: OrderedDict[Any, None] = OrderedDict()
         self.limit = limit
 
     def snapshot(self) -> Any:
@@ -26,7 +28,7 @@ class Seen(State):
 
     def restore(self, snapshot: Any) -> None:
         """Set the keys."""
-        self.keys = dict.fromkeys(snapshot)
+        self.keys = OrderedDict.fromkeys(snapshot)
 
     def new(self, key: Any) -> bool:
         """Tell whether `key` is new, and remember it."""
@@ -34,7 +36,7 @@ class Seen(State):
             return False
         self.keys[key] = None
         if self.limit is not None and len(self.keys) > self.limit:
-            del self.keys[next(iter(self.keys))]
+            self.keys.popitem(last=False)
         return True
 
 

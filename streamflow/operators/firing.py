@@ -197,8 +197,8 @@ def kept_by_key(piece: Any) -> Iterator[tuple[Any, Any]]:
             yield key, kept[0] if len(kept) == 1 else tuple(kept)
 
 
-def pieces(cells: Iterable[Any], size: int = CELLS_A_CHUNK) -> Iterator[list[Any]]:
-    """Cut `cells` into lists of at most `size`."""
+def pieces(cells: Iterable[Any], size: int = 0) -> Iterator[list[Any]]:
+    """Cut `cells` into lists of at most `size`, or of as many as a snapshot has in one piece."""
     rest = iter(cells)
-    while piece := list(islice(rest, size)):
+    while piece := list(islice(rest, size or CELLS_A_CHUNK)):
         yield piece

@@ -28,15 +28,19 @@ class Grid:
     offset: float = 0.0
     zone: ZoneInfo | None = None
 
+    @property
+    def even(self) -> bool:
+        """Tell whether windows end where others begin."""
+        return (self.size / self.every).is_integer()
+
     def begin(self, n: int) -> float:
         """Return when window `n` begins, in seconds since the epoch."""
         return self._moment(n * self.every + self.offset)
 
     def bounds(self, n: int) -> tuple[float, float]:
         """Return begin and end of window `n`; the end of one is exactly the begin of the one that follows it."""
-        after = self.size / self.every
-        if after.is_integer():
-            return self.begin(n), self.begin(n + int(after))
+        if self.even:
+            return self.begin(n), self.begin(n + int(self.size / self.every))
         return self.begin(n), self._moment(n * self.every + self.offset + self.size)
 
     def index(self, time: float) -> int:

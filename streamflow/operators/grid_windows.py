@@ -28,7 +28,8 @@ class Pane:
 class GridWindows(Windows):
     """Hold the open windows of a grid, and with `keep` those that closed a while ago.
 
-    The window of the last item stays at hand in `lo`, `hi` and `cells`: most often the next item is in it too.
+    The window of the last item stays at hand in `lo`, `hi` and `cells`: most often the next item is in it too. Of
+    sliding ones all that it is in do, in `near`.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class GridWindows(Windows):
         "hi",
         "keep",
         "lo",
+        "near",
         "open",
         "recipe",
         "updating",
@@ -52,11 +54,21 @@ class GridWindows(Windows):
         self.updating: Pane | None = None
         self._put_away()
 
+    @property
+    def key_count(self) -> int:  # type: ignore[override]  # worked out
+        """Return the number of cells."""
+        return sum(len(pane.cells) for panes in (self.open, self.closed) for pane in panes.values())
+
+    def sample(self) -> Any:
+        """Return a cell of the window at hand."""
+        return next(reversed(self.cells.items()), None)
+
     def _put_away(self) -> None:
         """Have no window at hand."""
         self.lo = self.hi = math.inf
         self.cells: Cells = {}
         self.changed: dict[Any, None] = {}
+        self.near: list[Pane] = []
 
     # -- items ----------------------------------------------------------------------------------------------------
 
@@ -112,7 +124,7 @@ class GridWindows(Windows):
     def slide(self, time: float, key: Any, values: Sequence[Any]) -> bool:
         """Take an item into every window that holds its time and is open; tell whether there is any."""
         key, recipe = known(key), self.recipe
-        panes = [pane for n in self.grid.covering(time) if (pane := self._pane(n)) is not None]
+        panes = self.near if self.lo <= time < self.hi else self._take_near(time)
         cells = [pane.cells.get(key) for pane in panes]
         recipe.check(values)
         before = [recipe.spared(cell) for cell in cells if cell is not None]
@@ -129,6 +141,16 @@ class GridWindows(Windows):
             recipe.settle(cell, values)
         self._note_slid(panes, cells, key, new)
         return bool(panes)
+
+    def _take_near(self, time: float) -> list[Pane]:
+        """Return the windows that hold `time` and take items; have them at hand as long as they stay the same."""
+        numbers = self.grid.covering(time)
+        panes = [pane for n in numbers if (pane := self._pane(n)) is not None]
+        self._put_away()
+        if self.grid.even and len(panes) == len(numbers) and panes[0].hi > self.clock.watermark:
+            self.near = panes
+            self.lo, self.hi = self.grid.begin(numbers[-1]), self.grid.begin(numbers[-1] + 1)
+        return panes
 
     def _note_slid(self, panes: list[Pane], cells: list[list[Any] | None], key: Any, new: list[list[Any]]) -> None:
         """Put the new cells into their windows, and note what has changed."""

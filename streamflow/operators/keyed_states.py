@@ -9,18 +9,36 @@ from typing import Any
 
 from streamflow.model.windows import Keyed
 from streamflow.operators.firing import Firing, Timed, copied, copies, known, pieces
-from streamflow.operators.keyed_store import KeyedStore
+from streamflow.operators.keyed_store import KeyedStore, refuse_apart
 from streamflow.operators.recipe import Recipe
 
 
-class KeyedValues(Timed):
+class Kept(Timed):
+    """Hold something for each key."""
+
+    __slots__ = ("store",)
+
+    def __init__(self, *, timed: bool = False) -> None:
+        super().__init__()
+        self.store = KeyedStore(timed)
+
+    @property
+    def key_count(self) -> int:  # type: ignore[override]  # worked out
+        """Return the number of keys."""
+        return len(self.store)
+
+    def sample(self) -> Any:
+        """Return the key that came last, with what it has."""
+        return self.store.sample()
+
+
+class KeyedValues(Kept):
     """Hold the value that the fold of each key has reached."""
 
-    __slots__ = ("get", "initial", "put", "store")
+    __slots__ = ("get", "initial", "put")
 
     def __init__(self, initial: Any) -> None:
         super().__init__()
-        self.store = KeyedStore()
         self.get, self.put = self.store.get, self.store.put
         self.initial = initial
 
@@ -52,6 +70,7 @@ class KeyedValues(Timed):
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
+        refuse_apart(chunk)
         for key, value in chunk:
             self.put(known(key), copied(value))
 
@@ -66,6 +85,15 @@ class KeyedCells(Firing):
         self.recipe = recipe
         self.store = KeyedStore()
         self.get, self.put = self.store.get, self.store.put
+
+    @property
+    def key_count(self) -> int:  # type: ignore[override]  # worked out
+        """Return the number of keys."""
+        return len(self.store)
+
+    def sample(self) -> Any:
+        """Return the key that came last, with what it has."""
+        return self.store.sample()
 
     def fold(self, key: Any, values: Sequence[Any]) -> None:
         """Take an item."""
@@ -95,22 +123,22 @@ class KeyedCells(Firing):
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
+        refuse_apart(chunk)
         for key, cell in chunk:
             self.put(known(key), copied(cell))
 
 
-class Remembered(Timed):
+class Remembered(Kept):
     """Hold what a user's function remembers of each key, and until when: those touched last come last.
 
     With `ttl` a key is forgotten when it was not touched for so long, by event time or by the clock of the run.
     """
 
-    __slots__ = ("by_event_time", "initial", "label", "run_time", "store", "ttl")
+    __slots__ = ("by_event_time", "initial", "label", "run_time", "ttl")
 
     def __init__(self, initial: Any, ttl: float | None, by_event_time: bool, label: str) -> None:
-        super().__init__()
+        super().__init__(timed=ttl is not None)
         self.initial, self.ttl, self.by_event_time, self.label = initial, ttl, by_event_time, label
-        self.store = KeyedStore(aging=ttl is not None)
         #: The run's clock, which the engine sets.
         self.run_time: Callable[[], float] = time.monotonic
 
@@ -173,6 +201,7 @@ class Remembered(Timed):
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
+        refuse_apart(chunk)
         if chunk and not isinstance(chunk[0], tuple):
             self.clock.highest = max(self.clock.highest, chunk[0])
             return

@@ -37,6 +37,16 @@ class Sessions(Windows):
         self._ends: list[tuple[float, int, Grown]] = []
         self._serial = 0
 
+    @property
+    def key_count(self) -> int:  # type: ignore[override]  # worked out
+        """Return the number of keys with an open session."""
+        return len(self.sessions)
+
+    def sample(self) -> Any:
+        """Return an open session."""
+        session = self._ends[-1][2] if self._ends else None
+        return None if session is None else (session.key, session.cell)
+
     def put(self, time: float, key: Any, values: Sequence[Any]) -> bool:
         """Put an item into the session of its key that it falls into, or which it begins; False if it is late."""
         key = known(key)

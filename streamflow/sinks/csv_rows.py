@@ -14,7 +14,7 @@ from streamflow.files.target import Target
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import FlowError
 from streamflow.sinks.file_lines import FileLines
-from streamflow.sinks.lines import HIGH_WATER, LinesWriter
+from streamflow.sinks.lines import HIGH_WATER, LinesWriter, Securing
 
 #: Bytes that a row is taken for until it is written.
 ROW = 64
@@ -190,11 +190,9 @@ class CsvWriter(LinesWriter):
     def _restore(self, shape: tuple[Any, ...]) -> None:
         self._kind, self._columns, self._pick, self._fields, self._width, self._headed = shape
 
-    async def prepare(self, epoch: int) -> dict[str, Any]:
-        """Bring everything to the disk; what the first item has decided is to hold in a later run, too."""
-        secured = await super().prepare(epoch)
-        shape = {"columns": self._columns, "fields": self._fields, "width": self._width, "headed": self._headed}
-        return {"file": secured, **shape}
+    def _securing(self, **more: Any) -> Securing:
+        """Say with the file what the first item has decided: it is to hold in a later run, too."""
+        return super()._securing(columns=self._columns, fields=self._fields, width=self._width, headed=self._headed)
 
     async def resume(self, prepared: dict[str, Any]) -> None:
         """Go on with the file, the header of which is written already."""
@@ -222,11 +220,10 @@ class CsvWriter(LinesWriter):
         if super().pending >= HIGH_WATER:
             await super().settle()
 
-    async def flush(self) -> None:
-        """Hand everything to the operating system."""
+    async def settle_all(self) -> None:
+        """Make text of what has come, and begin to write it."""
         self._buffer.write(self._text())
         await super().settle()
-        await self._written()
 
     def _text(self) -> bytes:
         """Hand over the rows that were put, as text."""

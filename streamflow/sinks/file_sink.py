@@ -97,6 +97,10 @@ class FileSink(PolicedSink[T]):
                 opening.result().discard()
             raise
 
+    async def open_marked(self, bounded: bool, mark: str) -> Writer[Any]:
+        """Open it under a temporary name that a later run knows."""
+        return await self.open(bounded, mark)
+
     @abstractmethod
     def target(self, bounded: bool, mark: str | None) -> Target:
         """Open what is written to, on the file's thread; `bounded` tells whether the flow ends by itself."""

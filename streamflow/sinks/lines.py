@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -57,6 +57,10 @@ class LinesWriter(InlineWriter[bytes]):
         await self._written()
         self._hand_over()
 
+    async def settle_all(self) -> None:
+        """Do the same with everything, however little it is."""
+        await self.settle()
+
     async def write(self, batch: Sequence[bytes]) -> None:
         """Write the records of `batch`, all or none, and wait for it."""
         self.written = 0
@@ -71,15 +75,27 @@ class LinesWriter(InlineWriter[bytes]):
 
     async def flush(self) -> None:
         """Hand everything to the operating system."""
-        await self.settle()
+        await self.settle_all()
         await self._written()
 
     async def prepare(self, epoch: int) -> dict[str, Any]:
         """Bring everything to the disk, and return which file it is and how long."""
-        await self.flush()
-        secured = await self._thread.run(self.target.secure)
+        prepared: dict[str, Any] = await (await self.begin_prepare(epoch))
+        return prepared
+
+    async def begin_prepare(self, epoch: int) -> Awaitable[dict[str, Any]]:
+        """Do that behind what was written so far; the thread does it while the flow goes on."""
+        await self.settle_all()
         self._kept = True
-        return secured
+        return self._securing()
+
+    def _securing(self, **more: Any) -> Securing:
+        return Securing(self, self._writing, self._thread.submit(self.target.secure), more)
+
+    def give_up(self, writing: asyncio.Future[None]) -> None:
+        """Take note that this write has failed: the next one tries it again."""
+        if self._writing is writing:
+            self._writing = None
 
     async def resume(self, prepared: dict[str, Any]) -> None:
         """Go on with the file that the earlier run wrote, cut to what was prepared."""
@@ -156,3 +172,35 @@ class LinesWriter(InlineWriter[bytes]):
             self._writing = None
             raise
         self._outgoing = self._writing = None
+
+
+class Securing:
+    """Be awaited for what a file says when everything is on the disk that had been written by then."""
+
+    def __init__(
+        self,
+        writer: LinesWriter,
+        writing: asyncio.Future[None] | None,
+        securing: asyncio.Future[dict[str, Any]],
+        more: dict[str, Any],
+    ) -> None:
+        self._writer = writer
+        self._writing = writing
+        self._securing = securing
+        self._more = more
+        securing.add_done_callback(_seen)  # whether anybody waits for it or not
+
+    def __await__(self) -> Generator[Any, None, dict[str, Any]]:
+        if self._writing is not None:
+            try:
+                yield from asyncio.shield(self._writing).__await__()
+            except OSError:
+                self._writer.give_up(self._writing)
+                raise
+        secured = yield from asyncio.shield(self._securing).__await__()
+        return {"file": secured, **self._more} if self._more else secured
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -64,6 +64,8 @@ class ReadyParts:
             elif self._files.kind(path) == "missing":
                 # It had its name, and whoever takes parts away was quick; or somebody has cleaned up hidden files.
                 log.warning("%s: this part was whole at the checkpoint, and is neither here nor at %r", path, temporary)
+            else:  # whoever gave it its name may not have lived to bring that to the disk
+                self._files.sync_directory(os.path.dirname(self._files.resolve(path)))
 
     def commit(self, epoch: int | None = None) -> None:
         """Give their names to the parts that `prepare(epoch)` and those before it knew of; or to all."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streamflow.testing.conformance.operators import OperatorSuite as OperatorSuite
     from streamflow.testing.conformance.sinks import SinkSuite as SinkSuite
     from streamflow.testing.conformance.sources import SourceSuite as SourceSuite
+    from streamflow.testing.conformance.state_stores import StateStoreSuite as StateStoreSuite
     from streamflow.testing.crashes import CrashExplorer as CrashExplorer
     from streamflow.testing.crashes import Death as Death
     from streamflow.testing.crashes import NotRecovered as NotRecovered
@@ -66,6 +67,7 @@ _HOMES = {
     "SimulatedLoop": "simulation",
     "SinkSuite": "conformance.sinks",
     "SourceSuite": "conformance.sources",
+    "StateStoreSuite": "conformance.state_stores",
     "Trial": "trials",
     "VirtualLoop": "virtual_clock",
     "cancel_everywhere": "cancellation",

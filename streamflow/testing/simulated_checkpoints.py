@@ -27,6 +27,16 @@ class SimulatedCheckpoints(CheckpointStore):
         """Return its name."""
         return self._name
 
+    @property
+    def folder(self) -> str:
+        """Return how folders at the root of the disk begin, which no output is in."""
+        return f"/.{self._name}"
+
+    @property
+    def kept(self) -> int:
+        """Return how many are kept."""
+        return KEPT
+
     def open(self) -> None:
         """Make it ours; FlowError if somebody has it, who has not lost power since."""
         self._disk.look()

@@ -92,6 +92,11 @@ class SimulatedDisk(FileSystem):
         found.checkpoints = {name: list(saved) for name, saved in self.checkpoints.items()}
         return found
 
+    def mend(self) -> None:
+        """Have nothing go wrong any more, and count operations from the start."""
+        self.faults.clear()
+        self.operations, self._dies_at = 0, None
+
     def operate(self, what: str, path: str) -> None:
         """Count an operation; raise what has gone wrong with it."""
         self.look()
@@ -119,8 +124,8 @@ class SimulatedDisk(FileSystem):
         return {path: bytes(one.content) for path, one in found if isinstance(one, StoredFile)}
 
     def outputs(self) -> dict[str, bytes]:
-        """Return the content of every file whose name does not begin with a dot."""
-        return {path: content for path, content in self.files().items() if not os.path.basename(path).startswith(".")}
+        """Return the content of every file, but of those whose name, or whose folder's, begins with a dot."""
+        return {path: content for path, content in self.files().items() if not _hidden(path)}
 
     # -- a file system --------------------------------------------------------------------------------------------
 
@@ -183,6 +188,23 @@ class SimulatedDisk(FileSystem):
                 self.operate("make", folder)
                 self._names.change({folder: "folder"})
                 self.sync_directory(os.path.dirname(folder))
+
+    def make_private_directory(self, path: str) -> None:
+        """Make a directory; nothing syncs that."""
+        if self.kind(path) == "missing":
+            if self.kind(os.path.dirname(_whole(path))) != "directory":
+                raise FileNotFoundError(errno.ENOENT, "there is no such directory", path)
+            self.operate("make", _whole(path))
+            self._names.change({_whole(path): "folder"})
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory, if it is there; nothing syncs that."""
+        if self.kind(path) == "missing":
+            return
+        if self.names(path):
+            raise OSError(errno.ENOTEMPTY, "this directory is not empty", path)
+        self.operate("remove", _whole(path))
+        self._names.change({_whole(path): None})
 
     def sync_directory(self, path: str) -> None:
         """Make the names in a directory durable."""
@@ -285,15 +307,16 @@ class SimulatedOutput(OutputFile):
 
     def sync(self) -> None:
         """Make the content durable."""
-        if self._unsynced is not None:
-            raise SyncFailed.after(self._unsynced, self._path)
-        try:
-            self._disk.operate("sync", self._path)
-        except OSError as error:
-            self._file.fail_to_sync()
-            self._unsynced = error
-            raise
-        self._file.sync()
+        if self._unsynced is None:
+            try:
+                self._disk.operate("sync", self._path)
+            except OSError as error:
+                self._file.fail_to_sync()
+                self._unsynced = error
+            else:
+                self._file.sync()
+                return
+        raise SyncFailed.after(self._unsynced, self._path)
 
     def truncate(self, length: int) -> None:
         """Cut the file, then sync it: two operations."""
@@ -312,6 +335,10 @@ def _status(file: StoredFile) -> Status:
 
 def _whole(path: str) -> str:
     return os.path.abspath(path)
+
+
+def _hidden(path: str) -> bool:
+    return any(name.startswith(".") for name in path.split(os.sep)[-2:])
 
 
 def _upwards(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from streamflow.channels.memory import Channel
 from streamflow.channels.sizes import size_of_items
 from streamflow.model.batches import Batch
 from streamflow.model.errors import BufferOverflow
-from streamflow.model.markers import Barrier, Marker
+from streamflow.model.markers import Barrier, Marker, Watermark
 from streamflow.testing import run
 
 Step = tuple[str, int]
@@ -225,3 +225,13 @@ ITEMS = [
 @given(st.lists(st.integers(0, len(ITEMS) - 1), min_size=1, max_size=6))
 def test_no_item_fails_a_batch_by_its_size(chosen: list[int]) -> None:
     assert size_of_items([ITEMS[n] for n in chosen]) >= 0
+
+
+def test_watermarks_that_nothing_stands_between_are_one() -> None:
+    channel = Channel("edge")
+    for time in range(1000):
+        channel.mark(Watermark(time))
+    channel.force(Batch([1]))
+    channel.mark(Watermark(2000))
+    taken = [channel.take_nowait() for _ in range(4)]
+    assert taken == [Watermark(999), Batch([1]), Watermark(2000), None]

@@ -414,6 +414,8 @@ def stage(text: str) -> str:
         (stage('throttle = 1, per = "${STREAMFLOW_N:-abc}"'), "this is 'abc', which is no number", "without quotes"),
         (stage('throttle = "${STREAMFLOW_N:--5}"'), "-5 is not a whole number from 1 on", "which is no number"),
         (stage('branch = "steps:f"'), 'flow = "module:name"', "batch"),
+        (stage('key_by = "steps:f"'), 'via = "module:name"', "did you mean"),
+        (stage('window = "1m"'), 'via = "module:name"', "did you mean"),
         ('source = { path = "in.csv", types = { a = "integer" } }\nsink = "-"\n', "did you mean 'int'?", "steps:"),
         ('source = { path = "in.csv", types = { a = "string" } }\nsink = "-"\n', "did you mean 'str'?", "steps:"),
         ('source = { path = "in.jsonl", follow = "yes" }\nsink = "-"\n', "true", 'write "True'),

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -25,6 +26,7 @@ from streamflow.configuration.problem import CODES
 from streamflow.model import errors
 
 DOCS = Path(__file__).parents[2] / "docs"
+README = DOCS.parent / "README.md"
 PAGES = sorted(DOCS.rglob("*.md"))
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
@@ -102,7 +104,19 @@ def perform(command: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) 
     assert not wanted or re.search(f"^{pattern}", printed, re.MULTILINE), f"$ {command}\n{printed}"
 
 
-@pytest.mark.parametrize("page", [*PAGES, DOCS.parent / "README.md"], ids=lambda page: page.name)
+def test_the_windows_of_the_readme(folder: Path) -> None:
+    Path("events.jsonl").write_text(
+        "".join(f'{{"ts": {ts}, "user": "{user}", "amount": 2}}\n' for ts, user in [(10, "a"), (62, "b"), (58, "a")])
+    )
+    [text] = [fence.text for fence in fences(README) if ".event_time(" in fence.text]
+    exec(compile(text, README.name, "exec", dont_inherit=True), {"__name__": "readme"})
+    assert [json.loads(line) for line in Path("per-minute.jsonl").read_text().splitlines()] == [
+        {"key": "a", "start": 0.0, "end": 60.0, "value": {"n": 2, "total": 4}},
+        {"key": "b", "start": 60.0, "end": 120.0, "value": {"n": 1, "total": 2}},
+    ]
+
+
+@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for link in _LINK.findall(page.read_text()):
         assert (page.parent / link).exists(), link

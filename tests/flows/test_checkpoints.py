@@ -41,6 +41,16 @@ def shared(flow: sf.Flow[int]) -> sf.Flow[int]:
     return sf.merge(odd.map(slowly, concurrency=2), even.buffer(1)).map(lambda n: 1)
 
 
+def keyed(count: int, *, slow: bool = False) -> sf.KeyedFlow[int, int]:
+    """Return numbers by key, out of order by up to 5 seconds, some of which are late."""
+    timed = numbers(count).event_time(lambda n: n - n * 7919 % 13, max_lateness=5)
+    return (timed.map(slowly, concurrency=4) if slow else timed.buffer(3)).key_by(lambda n: n % 5)
+
+
+def joined(**options: Any) -> sf.Flow[Any]:
+    return keyed(200, slow=True).join(keyed(150), **options)
+
+
 SHAPES = {
     "fused": lambda: numbers(300).map(lambda n: n + 1).scan(add, 0).distinct().batch(7),
     "edges": lambda: numbers(300).buffer(3).scan(add, 0).buffer(1).skip(10).batch(4),
@@ -55,6 +65,10 @@ SHAPES = {
     "throttle": lambda: numbers(60).throttle(5, per=0.004).scan(add, 0),
     "take": lambda: numbers(400).map(slowly, concurrency=3).take(90).buffer(2).scan(add, 0),
     "zip": lambda: sf.zip(numbers(200).map(slowly, concurrency=3), numbers(200)).map(sum).scan(add, 0),
+    "join in windows": lambda: joined(window=sf.sliding(20, 10), how="outer"),
+    "join as of": lambda: (
+        keyed(200, slow=True).join_asof(keyed(150), tolerance=9, name="as of").map(lambda pair: pair.right)
+    ),
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import math
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from time import time
+from time import perf_counter, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -304,3 +304,30 @@ def test_a_failure_fires_nothing_that_is_open(edge: bool) -> None:
     with pytest.raises(ZeroDivisionError):
         keyed.window(sf.tumbling(10)).collect().to(out).run_sync()
     assert [one.value for one in out] == [[1, 2]]
+
+
+def test_a_window_of_many_keys_leaves_in_pieces() -> None:
+    keys = 5000
+    held: list[float] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def look() -> None:
+            while True:
+                began = perf_counter()
+                await asyncio.sleep(0)
+                held.append(perf_counter() - began)
+
+        looking = loop.create_task(look())
+        out: list[Any] = []
+        flow = sf.flow(range(keys)).event_time(lambda n: 0).key_by(lambda n: n).window(sf.tumbling(10))
+        sizes = [sf.agg.quantile(0.5) for _ in range(5)]
+        await flow.aggregate(**{f"q{n}": one for n, one in enumerate(sizes)}).to(out).run()
+        looking.cancel()
+        assert len(out) == keys
+
+    asyncio.run(main())
+    # All of it takes a tenth of a second; no turn takes much of that (a machine that is busy may, now and then).
+    assert sorted(held)[-3] < 0.03
+    assert len(held) > 20

@@ -89,6 +89,14 @@ def test_a_zip_that_would_wait_for_nobody_is_refused() -> None:
         entered(flow, {labelled(flow, "map(double)"): sf.flow([1])})
 
 
+def test_a_join_is_entered_by_both_inputs_or_not_at_all() -> None:
+    one, other = (sf.flow([(1.0, 1)]).map(tuple).event_time(min).key_by(max) for _ in range(2))
+    flow = one.join(other, within=(0, 1), name="join").to([])
+    for label in ("join", "map(tuple)"):
+        with pytest.raises(sf.FlowError, match=r"in a join|joins several flows"):
+            entered(flow, {labelled(flow, label): sf.flow([(1.0, 1)])})
+
+
 @pytest.mark.parametrize("options", [{"on_error": "skip"}, {"on_error": sf.dead_letter([])}])
 def test_what_lets_failed_items_go_sets_them_aside_elsewhere(options: dict[str, Any]) -> None:
     out: list[int] = []

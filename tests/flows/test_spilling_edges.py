@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,23 @@ import pytest
 import uvloop
 
 import streamflow as sf
+from streamflow.channels.spilling import TRY_AGAIN
 from streamflow.files.local import LOCAL, LocalFiles
 from streamflow.model.events import DiskFull
 from streamflow.operators.edge import Buffer
-from streamflow.testing import FaultySink, FaultySource, InjectedError, cancel_everywhere, check_leaks, no_leaks, run
+from streamflow.testing import (
+    Fault,
+    FaultySink,
+    FaultySource,
+    InjectedError,
+    SimulatedDisk,
+    cancel_everywhere,
+    check_leaks,
+    no_leaks,
+    run,
+    seeds,
+    simulate,
+)
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -69,6 +83,26 @@ def test_a_fast_producer_and_a_slow_consumer(tmp_path: Path, loop: str) -> None:
     assert out == items
     assert 800_000 < lying <= 1_000_000
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_holds_nobody_up_who_finds_room_in_memory() -> None:
+    """Also where the last item was taken while the disk was being asked."""
+
+    async def now_and_then(n: int) -> int:
+        await asyncio.sleep(random.choice((0, 0.0001, 0.002)))
+        return n
+
+    async def main() -> None:
+        disk, out = SimulatedDisk(), list[int]()
+        disk.faults.append(Fault(first=1, times=1_000_000, error=errno.ENOSPC, only=("create", "write")))
+        source = FaultySource(items=range(30), batch=3, delay=0.001)
+        spilling = sf.flow(source)._then(Buffer(1, 100_000, "spill", files=disk))
+        await spilling.map(now_and_then).to(out).run()
+        assert out == list(range(30))
+        assert asyncio.get_running_loop().time() < TRY_AGAIN
+
+    for seed in seeds(60):
+        simulate(main, seed)
 
 
 def slowly(**options: Any) -> sf.Flow[int]:

@@ -67,6 +67,7 @@ BETWEEN: dict[str, Callable[[sf.Flow[Any]], sf.Flow[Any]]] = {
     "positions": lambda flow: flow.map(lambda event, where: event, with_position=True),
     "two edges": lambda flow: flow.buffer(3).tap(lambda event: None).buffer(1).throttle(7, per=0.1),
     "threads": lambda flow: flow.map(unchanged, on=sf.threads(2)),
+    "spill": lambda flow: flow.buffer(2, bytes="9MB", overflow="spill").throttle(5, per=0.01),
     "parted": lambda flow: flow.branch(lambda event: True)[0].buffer(2),
 }
 

@@ -36,6 +36,12 @@ def flow(source: str, target: str) -> sf.Runnable:
         .map(look_up, concurrency=200)
         .map(score, on=sf.processes(1))
         .scan(running, {"sum": 7}, name="sum")
+        .event_time(lambda event: event["ts"], max_lateness=3)
+        .key_by(lambda event: event["user"])
+        .window(sf.tumbling("1m"))
+        .aggregate(
+            n=sf.agg.count(), score=sf.agg.sum(lambda event: event["score"]), last=sf.agg.last(lambda e: e["sum"])
+        )
         .to(target)
     )
 

@@ -18,7 +18,7 @@ from streamflow.engine.watermarks import Watermarks
 from streamflow.model.batches import Batch
 from streamflow.model.errors import FlowError
 from streamflow.model.markers import Barrier, EndOfStream, Idle, Marker, Watermark
-from streamflow.model.positions import Stamp, plain
+from streamflow.model.positions import Stamp, plain, settled
 from streamflow.operators.fan import Zip
 
 
@@ -106,7 +106,7 @@ class FanInStage(Stage):
             self._probes.append(marker)
             await self.pass_on(marker)
         if time is not None:
-            self.outlet.mark(time)
+            await self.go_on(time)
         if barrier is not None:
             await self.checkpoint(barrier)
             self.release()
@@ -116,6 +116,10 @@ class FanInStage(Stage):
         if isinstance(marker, Watermark):
             return self.watermarks.advance(port, marker.time)
         return self.watermarks.idle(port)
+
+    async def go_on(self, time: Marker) -> None:
+        """Tell what all inputs together say of event time."""
+        self.outlet.mark(time)
 
     @abstractmethod
     async def take(self, port: int, batch: Batch) -> None:
@@ -278,7 +282,7 @@ class ZipStage(FanInStage):
 
     def snapshot(self) -> Any:
         """Return what waits for its counterpart."""
-        return tuple(tuple(waiting) for waiting in self._waiting)
+        return tuple(settled(waiting) if self._pairs else tuple(waiting) for waiting in self._waiting)
 
     def restore(self, snapshot: Any) -> None:
         """Set what waits for its counterpart."""

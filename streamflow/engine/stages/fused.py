@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
+from streamflow.channels.sizes import sample_size
 from streamflow.engine.alarm import Alarm
 from streamflow.engine.current import set_locator
 from streamflow.engine.expander import Expander
@@ -23,6 +24,8 @@ from streamflow.operators.processing_time import WallClock
 
 #: Seconds for which one call of a user's function may hold the loop before a warning names its stage.
 HELD = 0.05
+#: Bytes that a dict takes for one key, about.
+ENTRY_BYTES = 100
 HELD_ADVICE = (
     'one call of its function took that long, and nothing else could run; give it another place: on="process" if it '
     'computes in Python, on="thread" if it waits or releases the GIL; or split it into smaller steps'
@@ -168,6 +171,12 @@ class FusedStage(Stage):
     def settle_counts(self) -> None:
         """Ask the stepper."""
         self.stepper.settle_counts()
+        keys = size = 0
+        for state in self.stepper.states():
+            if state is not None and (count := state.key_count):
+                keys += count
+                size += count * (sample_size(state.sample()) + ENTRY_BYTES)
+        self.ledger.keys, self.ledger.state_bytes = keys, size
         if self.stepper.firing is None:  # else they are results, of which none was received
             self.ledger.dropped += self.unread
 

@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -248,4 +247,5 @@ def origin_of(batch: Any, start: Position) -> Origin:
 
 
 def _nth(start: Position, index: int) -> Position:
-    return replace(start, index=index)
+    # Spelled out: `replace` takes ten times as long, and this is done for each item where positions travel with them.
+    return Position(start.source, index, start.line, start.offset, start.file, start.group)

@@ -21,7 +21,7 @@ from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch, Origin
 from streamflow.model.errors import ItemTimeout
 from streamflow.model.markers import EndOfStream, Marker
-from streamflow.model.positions import Gathered, plain
+from streamflow.model.positions import Gathered, plain, settled
 from streamflow.operators.batch import BatchBySize, BatchWithin
 from streamflow.operators.timing import Debounce, Throttle, Timeout
 
@@ -144,7 +144,7 @@ class BatchStage(TimedStage):
 
     def snapshot(self) -> Any:
         """Return what waits: a barrier does not flush it."""
-        return tuple(self._items)
+        return settled(self._items) if self._pairs else tuple(self._items)
 
     def restore(self, snapshot: Any) -> None:
         """Set what waits; its time begins anew."""
@@ -200,10 +200,11 @@ async def sleep_until(when: float) -> None:
 class DebounceStage(TimedStage):
     """Keep the last item until nothing has come for a while."""
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: Any, pairs: bool) -> None:
         super().__init__(*arguments)
         assert isinstance(self.planned.operator, Debounce)
         self.operator = self.planned.operator
+        self._pairs = pairs
         self._last: list[Any] = []
 
     async def take(self, batch: Batch) -> None:
@@ -229,7 +230,7 @@ class DebounceStage(TimedStage):
 
     def snapshot(self) -> Any:
         """Return what waits."""
-        return tuple(self._last)
+        return settled(self._last) if self._pairs else tuple(self._last)
 
     def restore(self, snapshot: Any) -> None:
         """Set what waits; its time begins anew."""

@@ -45,10 +45,10 @@ class AsOfJoin(JoinState):
         """Return how many left items wait and how many right ones can be the latest of some time."""
         return sum(map(len, self._waiting)) + len(self._latest)
 
-    def add(self, port: int, key: Any, time: float, item: Any) -> Iterable[Any] | None:
+    def add(self, port: int, key: Any, time: float, item: Any, own: float = -math.inf) -> Iterable[Any] | None:
         """Hold the item; None if it is below the watermark."""
         hash(key)
-        if time < self.watermark:
+        if time < self.watermark or time < own:
             return None
         heappush(self._waiting[port], (time, self._arrival(port), key, item))
         return ()

@@ -76,10 +76,10 @@ class IntervalJoin(JoinState):
         """Return how many items can still have partners."""
         return len(self._sides[LEFT].held) + len(self._sides[RIGHT].held)
 
-    def add(self, port: int, key: Any, time: float, item: Any) -> Iterable[Any] | None:
+    def add(self, port: int, key: Any, time: float, item: Any, own: float = -math.inf) -> Iterable[Any] | None:
         """Return the pairs with those that are there; None for an item below the watermark."""
         hash(key)
-        if time < self.watermark:
+        if time < self.watermark or time < own:
             return None
         partners = self._partners(port, key, time)
         for partner in partners:

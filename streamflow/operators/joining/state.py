@@ -34,10 +34,11 @@ class JoinState(State):
         self._arrived = [0, 0]
 
     @abstractmethod
-    def add(self, port: int, key: Any, time: float, item: Any) -> Iterable[Any] | None:
+    def add(self, port: int, key: Any, time: float, item: Any, own: float = -math.inf) -> Iterable[Any] | None:
         """Take one item and return what comes of it at once; None if it is too late: nothing was done with it.
 
-        A key that cannot be hashed raises TypeError, and nothing was done either.
+        `own` is the watermark of its own input, by which it is late however far the other is. A key that cannot be
+        hashed raises TypeError, and nothing was done either.
         """
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any
@@ -17,8 +18,9 @@ class WindowedJoin(JoinState):
     """Join each window when the watermark reaches its end: for each key every left item with every right one.
 
     `assign` names the windows `(start, end)` of a time; those that are closed already take nothing more, and an item
-    is too late when all of its are. Results come by the end of the window, then by the order in which the left input
-    brought the keys to it, then those which only the right one brought; within a key by left, then by right items.
+    is too late when all of its are. Closed is what ends by the watermark of the item's own input. Results come by the
+    end of the window, then by the order in which the left input brought the keys to it, then those which only the right
+    one brought; within a key by left, then by right items.
     """
 
     __slots__ = ("_assign", "_due", "_held", "_how", "_windows")
@@ -27,9 +29,9 @@ class WindowedJoin(JoinState):
         super().__init__()
         require_how(how, ("inner", "left", "outer"), "join")
         self._assign, self._how = assign, how
-        # By port and arrival: key, time, item, and the end of its last window. An item is held once, however many
-        # windows it is in.
-        self._held: tuple[dict[int, tuple[Any, float, Any, float]], ...] = ({}, {})
+        # By port and arrival: key, time, item, its input's watermark, and the end of its last window. An item is held
+        # once, however many windows it is in.
+        self._held: tuple[dict[int, tuple[Any, float, Any, float, float]], ...] = ({}, {})
         self._windows: dict[tuple[float, float], tuple[_Keys, _Keys]] = {}
         self._due: list[tuple[float, float]] = []
 
@@ -38,13 +40,13 @@ class WindowedJoin(JoinState):
         """Return how many items are in a window that is open."""
         return len(self._held[LEFT]) + len(self._held[RIGHT])
 
-    def add(self, port: int, key: Any, time: float, item: Any) -> Iterable[Any] | None:
+    def add(self, port: int, key: Any, time: float, item: Any, own: float = -math.inf) -> Iterable[Any] | None:
         """Put the item into those of its windows that are open; None if none is, or it falls between two."""
         hash(key)
-        windows = self._open(time)
+        windows = self._open(time, own)
         if not windows:
             return None
-        self._hold(port, self._arrival(port), key, time, item, windows)
+        self._hold(port, self._arrival(port), key, time, item, own, windows)
         return ()
 
     def advance(self, watermark: float) -> Iterator[Any]:
@@ -53,13 +55,21 @@ class WindowedJoin(JoinState):
         while self._due and self._due[0][0] <= self.watermark:
             yield from self._close(heappop(self._due))
 
-    def _open(self, time: float) -> list[tuple[float, float]]:
-        return [(end, start) for start, end in self._assign(time) if end > self.watermark]
+    def _open(self, time: float, own: float) -> list[tuple[float, float]]:
+        closed = max(self.watermark, own)
+        return [(end, start) for start, end in self._assign(time) if end > closed]
 
     def _hold(
-        self, port: int, arrival: int, key: Any, time: float, item: Any, windows: list[tuple[float, float]]
+        self,
+        port: int,
+        arrival: int,
+        key: Any,
+        time: float,
+        item: Any,
+        own: float,
+        windows: list[tuple[float, float]],
     ) -> None:
-        self._held[port][arrival] = (key, time, item, max(windows)[0])
+        self._held[port][arrival] = (key, time, item, own, max(windows)[0])
         for window in windows:
             if window not in self._windows:
                 self._windows[window] = ({}, {})
@@ -88,7 +98,7 @@ class WindowedJoin(JoinState):
         held = self._held[port]
         items = []
         for arrival in arrivals:
-            _, _, item, last_end = held[arrival]
+            _, _, item, _, last_end = held[arrival]
             items.append(item)
             if last_end == end:
                 del held[arrival]
@@ -96,9 +106,9 @@ class WindowedJoin(JoinState):
 
     def _entries(self) -> Iterator[tuple[str, Iterable[Any]]]:
         for part, held in zip(("left", "right"), self._held, strict=True):
-            yield part, ((arrival, *entry[:3]) for arrival, entry in held.items())
+            yield part, ((arrival, *entry[:4]) for arrival, entry in held.items())
 
     def _take_back(self, part: str, entries: list[Any]) -> None:
         port = LEFT if part == "left" else RIGHT
-        for arrival, key, time, item in entries:
-            self._hold(port, arrival, key, time, item, self._open(time))
+        for arrival, key, time, item, own in entries:
+            self._hold(port, arrival, key, time, item, own, self._open(time, own))

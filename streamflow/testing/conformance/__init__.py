@@ -6,3 +6,4 @@ from streamflow.testing.conformance.executors import ExecutorSuite as ExecutorSu
 from streamflow.testing.conformance.operators import OperatorSuite as OperatorSuite
 from streamflow.testing.conformance.sinks import SinkSuite as SinkSuite
 from streamflow.testing.conformance.sources import SourceSuite as SourceSuite
+from streamflow.testing.conformance.state_stores import StateStoreSuite as StateStoreSuite
