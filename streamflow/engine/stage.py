@@ -291,8 +291,8 @@ class Stage(ABC):
 
     async def written_down(self, key: str, piece: Any) -> Any:
         """Write a piece down as a checkpoint keeps it; of many, each takes a small part of a turn."""
-        while self.turn.spent():
-            await self.turn.wait(served=True)
+        if self.turn.spent():
+            await self.turn.next()
         try:
             return self.writing.encode(piece)
         except NotSerialisable as error:

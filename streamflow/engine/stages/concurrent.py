@@ -257,8 +257,8 @@ class ConcurrentStage(Stage):
                     self._wake_emitter()
             if turn.number == turned:
                 # Nothing was waited for: a function that never waits must not hold the loop.
-                while turn.spent():
-                    await turn.wait(served=True)
+                if turn.spent():
+                    await turn.next()
 
     def _adapting(self, call: Call) -> Call:
         """Return `call` with its time and its failures told to the adaptive limit."""
