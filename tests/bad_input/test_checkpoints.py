@@ -189,11 +189,14 @@ def test_the_same_flow_twice_at_once_on_one_checkpoint(folder: Path) -> None:
     assert written() == list(range(COUNT))
 
 
-def test_another_process_has_the_checkpoints(folder: Path) -> None:
+@pytest.mark.parametrize("copied", [False, True])
+def test_another_process_has_the_checkpoints(copied: bool, folder: Path) -> None:
+    """It stays so if that process makes a copy of the file: closing one ends all locks that POSIX knows of."""
     script = (
-        "import sys, streamflow as sf\n"
+        "import shutil, sys, streamflow as sf\n"
         "def step(item):\n"
         "    if item['n'] == 50:\n"
+        f"        {copied} and shutil.copy('x.ckpt', 'y.ckpt')\n"
         "        print('at work', flush=True)\n"
         "        sys.stdin.read()\n"
         "    return item\n"

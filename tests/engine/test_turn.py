@@ -12,6 +12,11 @@ import streamflow as sf
 from streamflow.engine.turn import Turn
 
 
+def work() -> None:
+    """Take longer than a turn."""
+    time.sleep(1e-4)
+
+
 def test_behind_a_stage_whose_steps_take_longer_than_a_turn_others_have_theirs() -> None:
     """Let one stage spend each turn at once: whoever has worked once, and waits for room, gets every other one."""
 
@@ -25,14 +30,14 @@ def test_behind_a_stage_whose_steps_take_longer_than_a_turn_others_have_theirs()
                 while turn.spent():
                     await turn.wait(served)
                 worked.append("greedy")
-                time.sleep(1e-4)  # it is what it does
+                work()
                 await turn.wait(served=True)
 
         async def modest() -> None:
             while len(worked) < 100:
                 await turn.next()
                 worked.append("modest")
-                time.sleep(1e-4)
+                work()
 
         await asyncio.gather(greedy(), modest())
         return worked
