@@ -22,7 +22,7 @@ from streamflow.model.events import Event
 from streamflow.model.failures import DeadLetter
 from streamflow.model.markers import Barrier, Commit, EndOfStream, LatencyProbe, Marker
 from streamflow.model.policies import DeadLetters
-from streamflow.operators.firing import kept_by_key
+from streamflow.operators.firing import copied, kept_by_key
 
 if TYPE_CHECKING:
     from streamflow.model.interfaces import Writer
@@ -40,12 +40,16 @@ class Writing:
     decode: Callable[[Any], Any]
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _apart(value: Any) -> Any:
+    """Return a copy, so that what goes on changing does not change it; of what cannot be copied, itself."""
+    try:
+        return copied(value)
+    except NotSerialisable:
+        return value
 
 
 #: Not at all: a checkpoint that stays in memory.
-IN_MEMORY = Writing(_as_it_is, _as_it_is)
+IN_MEMORY = Writing(_apart, _apart)
 
 #: States of a stage that cannot go on by itself.
 WAITING = ("starved", "blocked", "paused")

@@ -379,12 +379,13 @@ class State(ABC):
     def chunks(self) -> Iterator[Any]:
         """Yield the snapshot in pieces that take a millisecond or less to encode each, for those that may be large.
 
-        Nothing is fed to the operator before the last of them.
+        Nothing is fed to the operator before the last of them, and each is encoded, or copied, by then: unlike a
+        snapshot it may hold what is changed later.
         """
         yield self.snapshot()
 
     def restore_chunk(self, chunk: Any) -> None:
-        """Take one of the pieces; called for each, in their order, on fresh state."""
+        """Take one of the pieces, and keep what is in it; called for each, in their order, on fresh state."""
         self.restore(chunk)
 
     def flush(self) -> list[Any]:

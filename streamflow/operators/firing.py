@@ -175,16 +175,6 @@ def copied(slot: Any) -> Any:
         raise NotSerialisable(f"{type(slot).__name__}: {error}; keep plain values in state") from error
 
 
-def copies(kept: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """Yield keys with copies of what is kept of them; NotSerialisable names the key of which there is no copy."""
-    for key, slot in kept:
-        try:
-            copy = copied(slot)
-        except NotSerialisable as error:
-            raise NotSerialisable(f"key {repr(key)[:80]}: {error}") from error.__cause__
-        yield key, copy
-
-
 def kept_by_key(piece: Any) -> Iterator[tuple[Any, Any]]:
     """Yield the user's keys in a piece of a keyed operator's snapshot, each with what is kept of it."""
     head, *rest = piece or [None]

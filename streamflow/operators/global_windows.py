@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import WindowResult
-from streamflow.operators.firing import Windows, copied, copies, known, pieces
+from streamflow.operators.firing import Windows, known, pieces
 from streamflow.operators.recipe import Recipe
 from streamflow.operators.window_specs import GlobalWindow
 
@@ -72,7 +72,7 @@ class GlobalWindows(Windows):
         """Yield the clock, then the cells, then how many items came of which keys."""
         yield ("time", self.clock.highest, self.boundary)
         for cells in pieces(self.cells.items()):
-            yield ("cells", *copies(cells))
+            yield ("cells", *cells)
         for counts in pieces(self.changed.items()):
             yield ("changed", *counts)
 
@@ -83,7 +83,7 @@ class GlobalWindows(Windows):
             self.clock.highest = max(self.clock.highest, content[0])
             self.boundary = content[1]
         elif kind == "cells":
-            self.cells.update((known(key), copied(cell)) for key, cell in content)
+            self.cells.update((known(key), cell) for key, cell in content)
         else:
             self.changed.update((known(key), count) for key, count in content)
             self.find_due()

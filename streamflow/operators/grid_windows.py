@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import EarlyResult, UpdatedResult, WindowResult
-from streamflow.operators.firing import DUE_AT_ONCE, Windows, copied, copies, known, pieces
+from streamflow.operators.firing import DUE_AT_ONCE, Windows, known, pieces
 from streamflow.operators.grid import Grid
 from streamflow.operators.recipe import Recipe
 
@@ -218,7 +218,7 @@ class GridWindows(Windows):
             for n, pane in panes.items():
                 yield (kind, n, ())
                 for cells in pieces(pane.cells.items()):
-                    yield (kind, n, tuple(copies(cells)))
+                    yield (kind, n, tuple(cells))
                 for keys in pieces(pane.changed):
                     yield ("changed", n, tuple(keys))
 
@@ -234,6 +234,6 @@ class GridWindows(Windows):
             panes = self.open if kind == "open" else self.closed
             if n not in panes:
                 panes[n] = Pane(*self.grid.bounds(n))
-            panes[n].cells.update((known(key), copied(cell)) for key, cell in content)
+            panes[n].cells.update((known(key), cell) for key, cell in content)
             if kind == "open":
                 self.opened(panes[n].hi)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import Keyed
-from streamflow.operators.firing import Firing, Timed, copied, copies, known, pieces
+from streamflow.operators.firing import Firing, Timed, copied, known, pieces
 from streamflow.operators.keyed_store import KeyedStore, refuse_apart
 from streamflow.operators.recipe import Recipe
 
@@ -66,13 +66,13 @@ class KeyedValues(Kept):
     def chunks(self) -> Iterator[Any]:
         """Yield keys and values."""
         for some in pieces(self.store.items()):
-            yield tuple(copies(some))
+            yield tuple(some)
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
         refuse_apart(chunk)
         for key, value in chunk:
-            self.put(known(key), copied(value))
+            self.put(known(key), value)
 
 
 class KeyedCells(Firing):
@@ -119,13 +119,13 @@ class KeyedCells(Firing):
     def chunks(self) -> Iterator[Any]:
         """Yield keys and cells."""
         for some in pieces(self.store.items()):
-            yield tuple(copies(some))
+            yield tuple(some)
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
         refuse_apart(chunk)
         for key, cell in chunk:
-            self.put(known(key), copied(cell))
+            self.put(known(key), cell)
 
 
 class Remembered(Kept):
@@ -197,7 +197,7 @@ class Remembered(Kept):
         yield (self.clock.highest,)
         now = self._now()
         for some in pieces(self.store.items()):
-            yield tuple((key, state, now - touched) for key, (state, touched) in copies(some))
+            yield tuple((key, state, now - touched) for key, (state, touched) in some)
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
@@ -208,4 +208,4 @@ class Remembered(Kept):
         now = self._now()
         for key, state, age in chunk:
             touched = now - age if math.isfinite(now) else now
-            self.store.put(known(key), (copied(state), touched))
+            self.store.put(known(key), (state, touched))

@@ -11,7 +11,7 @@ from typing import Any
 from streamflow.model.checkpoint import AS_THEY_ARE, WRITTEN
 from streamflow.model.errors import CheckpointMismatch
 from streamflow.model.interfaces import StatePlace, StateStore
-from streamflow.operators.firing import CELLS_A_CHUNK, copied, known
+from streamflow.operators.firing import CELLS_A_CHUNK, known
 
 #: What the first piece begins with of a stage whose state is in a store: its clock, and whether all was told, follow.
 CLOCK = "clock"
@@ -62,14 +62,14 @@ class KeyedStore(StateStore):
         """Yield keys and values, copied."""
         rest = iter(self._values.items())
         while some := list(islice(rest, CELLS_A_CHUNK)):
-            yield AS_THEY_ARE, tuple((key, copied(value)) for key, value in some)
+            yield AS_THEY_ARE, tuple(some)
 
     def load(self, piece: Any) -> None:
         """Take a piece; written ones are put in order when all are there."""
         kind, entries = piece
         if kind == AS_THEY_ARE:
             for key, value in entries:
-                self.put(known(key), copied(value))
+                self.put(known(key), value)
         else:
             self._loading += entries
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamflow.model.windows import EarlyResult, WindowResult
-from streamflow.operators.firing import Windows, copied, copies, known, pieces
+from streamflow.operators.firing import Windows, copied, known, pieces
 from streamflow.operators.recipe import Recipe
 
 
@@ -134,7 +134,7 @@ class Sessions(Windows):
         """Yield the clock, then the sessions as they were begun."""
         yield ("time", self.clock.highest, self.boundary, self._serial)
         for some in pieces(sorted(self._open(), key=lambda one: one.serial)):
-            cells = copies((one.key, one.cell) for one in some)
+            cells = ((one.key, one.cell) for one in some)
             yield tuple(
                 (key, one.serial, one.first, one.last, one.changed, cell)
                 for one, (key, cell) in zip(some, cells, strict=True)
@@ -147,6 +147,6 @@ class Sessions(Windows):
             self.clock.highest = max(self.clock.highest, highest)
             return
         for key, serial, first, last, changed, cell in chunk:
-            session = Grown(known(key), serial, first, last, copied(cell))
+            session = Grown(known(key), serial, first, last, cell)
             session.changed = changed
             self._begin(session)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from streamflow.model.interfaces import State
 from streamflow.model.processing import Timer
-from streamflow.operators.firing import copied, known, pieces
+from streamflow.operators.firing import known, pieces
 from streamflow.operators.keyed_store import KeyedStore
 
 NO_VALUE: Final = object()
@@ -140,7 +140,7 @@ class KeyedTimers(State):
         """Yield keys, the first that came first, with their timers and, where there is one, a value."""
         for some in pieces(self.store.items(), KEYS_A_CHUNK):
             yield tuple(
-                (key, entry.times) if entry.value is NO_VALUE else (key, entry.times, copied(entry.value))
+                (key, entry.times) if entry.value is NO_VALUE else (key, entry.times, entry.value)
                 for key, entry in some
             )
 
@@ -151,7 +151,7 @@ class KeyedTimers(State):
 
     def take_over(self, key: Any, times: Any, value: Any = NO_VALUE) -> None:
         """Take what a checkpoint held of `key`, which is none of those that are here."""
-        entry = Entry(self._fresh().number, NO_VALUE if value is NO_VALUE else copied(value), tuple(times))
+        entry = Entry(self._fresh().number, value, tuple(times))
         self._keep(key, entry)
         if entry.times:
             self._queue_up(key, entry.number, entry.times[0])

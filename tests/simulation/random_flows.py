@@ -1,4 +1,4 @@
-"""Flows with checkpoints put together at random, and lives at random: stopped, failed, full, killed, and begun again."""
+"""Flows with checkpoints put together at random, and lives at random: stopped, failed, killed, and begun again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Whole flows with checkpoints die at each operation on the disk, go on, and write what an unbroken run writes.
 
-A flow more is one line in `durable.FLOWS`. `STREAMFLOW_DEATHS='17 torn tail, 3 keep all' python -m pytest … -k name` repeats
-one series of deaths.
+A flow more is one line in `durable.FLOWS`. One series of deaths is repeated by
+`STREAMFLOW_DEATHS="17 torn tail, 3 keep all" python -m pytest … -k name`.
 """
 
 from __future__ import annotations
