@@ -90,8 +90,8 @@ class KeptState:
         self._writing = None
 
     async def _next_turn(self) -> None:
-        while self._turn.spent():
-            await self._turn.wait(served=True)
+        if self._turn.spent():
+            await self._turn.next()
 
     async def forget(self, before: float, limit: int) -> None:
         """Forget about `limit` keys in memory that were put at `before` or earlier, and as many on the disk."""

@@ -132,8 +132,8 @@ class Lane:
         try:
             self.let_go()
             while True:
-                while turn.spent():
-                    await turn.wait(served=True)
+                if turn.spent():
+                    await turn.next()
                 event = self._take()
                 if event is not None:
                     return event
@@ -155,8 +155,10 @@ class Lane:
         if self.broken:
             raise asyncio.CancelledError
         turn = self._owner.turn
+        served = True
         while self.fenced or turn.spent():  # what a task of the user's own sends belongs behind the barrier
-            await turn.wait(served=True)
+            await turn.wait(served)
+            served = False
         if self._owner.give_from(self, item):
             await self._owner.room()
 

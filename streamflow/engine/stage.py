@@ -284,10 +284,7 @@ class Stage(ABC):
             return {}
         parts: dict[str, list[Any]] = {}
         for key, pieces in self.remembered():
-            try:
-                parts[key] = [await self.written_down(key, piece) for piece in pieces]
-            except NotSerialisable as error:
-                raise NotSerialisable(f"{key}: {error}") from error.__cause__
+            parts[key] = [await self.written_down(key, piece) for piece in pieces]
         if self.writer is not None:
             key = self.planned.keys[-1]
             parts[key] = [Pending(self, key, await self.writer.begin_prepare(marker.epoch))]
@@ -295,15 +292,15 @@ class Stage(ABC):
 
     async def written_down(self, key: str, piece: Any) -> Any:
         """Write a piece down as a checkpoint keeps it; of many, each takes a small part of a turn."""
-        while self.turn.spent():
-            await self.turn.wait(served=True)
+        if self.turn.spent():
+            await self.turn.next()
         try:
             return self.writing.encode(piece)
         except NotSerialisable as error:
             from streamflow.state.encoding import blame_key  # late: most runs keep no checkpoints
 
             whose = blame_key(kept_by_key(piece)) if self._has_keys(key) else ""
-            raise NotSerialisable(whose or str(error)) from error.__cause__
+            raise NotSerialisable(f"{key}: {whose or error}") from error.__cause__
 
     def _has_keys(self, key: str) -> bool:
         """Tell whether what is kept under this name is kept by keys of the user's."""

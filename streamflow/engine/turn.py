@@ -57,6 +57,16 @@ class Turn:
         (self._served if served else self._denied).append(future)
         await future
 
+    async def next(self) -> None:
+        """Wait for a turn with room: the caller has worked in this one, and goes first once it got nothing in another.
+
+        Behind a stage whose every item takes longer than a turn, it would never have one otherwise.
+        """
+        served = True
+        while self.spent():
+            await self.wait(served)
+            served = False
+
     def _over(self) -> None:
         self.deadline = 0.0
         self.number += 1

@@ -16,6 +16,8 @@ from streamflow.operators.callables import name_of
 from streamflow.operators.element import ElementOperator
 
 _MOST = sys.float_info.max
+#: Three million years ago. From a time without bounds the clock could not go on by `max_ahead`.
+EARLIEST = -1e14
 #: How many make a second, of units in which times are given by mistake.
 _UNITS = {"milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
 _TAKEN = "expected seconds since the epoch, a datetime or ISO 8601 text"
@@ -53,13 +55,15 @@ class Clock(State):
                 raise ValueError(f"{self.label}: {given!r} is no time: {_TAKEN}") from None
         if isinstance(given, datetime):
             return (given if given.tzinfo is not None else given.replace(tzinfo=UTC)).timestamp()
-        if given is None or isinstance(given, (bool, date)) or not hasattr(given, "__float__"):
+        if given is None or isinstance(given, (bool, date)) or not _is_number(given):
             raise TypeError(f"{self.label}: {given!r} ({type(given).__name__}) is no time: {_TAKEN}")
         return float(given)
 
     def leap(self, found: float) -> None:
         """Take a time beyond `bound`: refuse it if no clock can show it, else go on by `max_ahead` at the most."""
         limit = time() + self.max_ahead
+        if found < EARLIEST:
+            self.refuse(found)
         if not found <= limit or not found <= _MOST:
             raise ValueError(f"{self.label}: {found!r} {self._too_far(found)}")
         if self.highest == -math.inf or found <= self.highest + self.max_ahead:
@@ -81,7 +85,7 @@ class Clock(State):
         return ""
 
     def refuse(self, found: float) -> None:
-        """Raise ValueError for NaN and minus infinity."""
+        """Raise ValueError for NaN, minus infinity, and what is before all calendars."""
         raise ValueError(f"{self.label}: {found!r} is no time: {_TAKEN}")
 
     def admit(self, found: Any) -> float:
@@ -93,7 +97,7 @@ class Clock(State):
                 self.highest = found
             else:
                 self.leap(found)
-        elif not found >= -_MOST:
+        elif not found >= EARLIEST:
             self.refuse(found)
         self.now = found
         return float(found)
@@ -151,7 +155,7 @@ class EventTime(ElementOperator):
             "if t > s.highest:",
             "    if t <= s.bound: s.highest = t",
             "    else: s.leap(t)",
-            f"elif not t >= {-_MOST!r}: s.refuse(t)",
+            f"elif not t >= {EARLIEST!r}: s.refuse(t)",
         )
 
     def apply(self, item: Any, state: Clock, call: Callable[..., Any]) -> Any:
@@ -163,3 +167,8 @@ class EventTime(ElementOperator):
         """Begin before all time."""
         ahead = math.inf if self.max_ahead is None else self.max_ahead
         return Clock(self.max_lateness, ahead, self.label)
+
+
+def _is_number(given: Any) -> bool:
+    """Tell whether a float can be made of it; a bool of NumPy's is no number, as one of Python's is none."""
+    return hasattr(given, "__float__") and getattr(getattr(given, "dtype", None), "kind", "") != "b"

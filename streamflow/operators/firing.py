@@ -15,8 +15,9 @@ from streamflow.model.interfaces import State
 from streamflow.model.positions import Stamp
 from streamflow.operators.event_time import Clock
 
-#: Cells in one piece of a snapshot: it is encoded within a turn.
-CELLS_A_CHUNK = 2000
+#: Cells in one piece of a snapshot: encoded within a turn, and so few that what a piece is made of has gone before the
+#: garbage collector would look at all that there is.
+CELLS_A_CHUNK = 500
 #: Results that are made between two looks at the clock.
 DUE_AT_ONCE = 64
 _ATOMS = frozenset([int, float, str, bytes, bool, type(None), complex])

@@ -17,7 +17,7 @@ from streamflow.model.interfaces import CheckpointStore
 from streamflow.model.version import __version__
 from streamflow.state import checkpoint_rows as rows
 from streamflow.state.file_check import looked_at
-from streamflow.state.holder import claim, is_still_there, note_identity, release
+from streamflow.state.holder import claim, guard, is_still_there, note_identity, release
 from streamflow.state.manifest import FORMAT, Damage, Manifest
 from streamflow.state.sqlite_errors import FAILURES, REMEDY, is_damage, told_of
 
@@ -87,7 +87,9 @@ class CheckpointFile(CheckpointStore):
         self._manifests, self._last, self._trusted, self._salvaged = [], 0, set(), None
         try:
             looked_at(self._path)
+            guard(self._path, PATIENCE)
             self._connect()
+            guard(self._path, PATIENCE)  # it may be new
             note_identity(self._path)
         except BaseException:
             self.close()

@@ -255,10 +255,9 @@ class ConcurrentStage(Stage):
                     del under_way[index]
                 if close(index, result) and self._ready is not None:
                     self._wake_emitter()
-            if turn.number == turned:
-                # Nothing was waited for: a function that never waits must not hold the loop.
-                while turn.spent():
-                    await turn.wait(served=True)
+            # If nothing was waited for: a function that never waits must not hold the loop.
+            if turn.number == turned and turn.spent():
+                await turn.next()
 
     def _adapting(self, call: Call) -> Call:
         """Return `call` with its time and its failures told to the adaptive limit."""

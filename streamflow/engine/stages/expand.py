@@ -97,8 +97,8 @@ class AsyncExpandStage(Stage):
         self._out.append((child, self._where) if self._pairs else child)
         if len(self._out) >= MAX_OUT or self.turn.spent():
             await self._hand_on(origin)
-            while self.turn.spent():
-                await self.turn.wait(served=True)
+            if self.turn.spent():
+                await self.turn.next()
 
     async def _hand_on(self, origin: Origin | None) -> None:
         out, self._out = self._out, []

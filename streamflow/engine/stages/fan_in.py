@@ -50,8 +50,8 @@ class FanInStage(Stage):
     async def work(self) -> None:
         """Take message after message, until every input has ended."""
         while not self.alignment.complete and not self.stopping_early:
-            while self.turn.spent():
-                await self.turn.wait(served=True)
+            if self.turn.spent():
+                await self.turn.next()
             port = await self._next_port()
             message = self.inputs[port].take_nowait()
             if isinstance(message, Batch):

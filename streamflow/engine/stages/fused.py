@@ -198,8 +198,8 @@ class FusedStage(Stage):
         for key, state in zip(self._operator_keys(), self.stepper.states(), strict=False):
             if state is not None and key in parts:
                 for chunk in parts[key]:
-                    while self.turn.spent():
-                        await self.turn.wait(served=True)
+                    if self.turn.spent():
+                        await self.turn.next()
                     state.restore_chunk(self.writing.decode(chunk))
                 self.ledger.restored += state.retained
 

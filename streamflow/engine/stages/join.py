@@ -192,8 +192,8 @@ class JoinStage(FanInStage):
                 return
 
     async def _next_turn(self) -> None:
-        while self.turn.spent():
-            await self.turn.wait(served=True)
+        if self.turn.spent():
+            await self.turn.next()
 
     async def _hand_on(self) -> None:
         if self._out:

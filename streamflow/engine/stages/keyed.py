@@ -202,8 +202,8 @@ class KeyedStage(Stage):
         return keys
 
     async def _next_turn(self) -> None:
-        while self.turn.spent():
-            await self.turn.wait(served=True)
+        if self.turn.spent():
+            await self.turn.next()
 
     # -- the step, here -------------------------------------------------------------------------------------------
 

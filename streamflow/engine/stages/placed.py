@@ -140,8 +140,8 @@ class PlacedStage(Stage):
                 await self._dispatcher
                 self._dispatcher = None
                 continue
-            while self.turn.spent():
-                await self.turn.wait(served=True)
+            if self.turn.spent():
+                await self.turn.next()
             await self.pool.room()
             if self._again:
                 self._submit(*self._again.popleft())

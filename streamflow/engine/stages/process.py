@@ -117,8 +117,8 @@ class ProcessStage(TimedStage):
         """Deal the items of a batch; none is held here meanwhile."""
         lanes, key_of, turn = self.lanes, self.operator.key, self.turn
         for index, element in enumerate(batch.items, self.ledger.received - len(batch.items)):
-            while turn.spent():
-                await turn.wait(served=True)
+            if turn.spent():
+                await turn.next()
             item, where = element if self._pairs else (element, None)
             try:
                 key = known(key_of(item))
@@ -336,8 +336,8 @@ class ProcessStage(TimedStage):
     async def restore_parts(self, parts: Mapping[str, Sequence[Any]]) -> None:
         """Begin with what was remembered; keys are dealt out afresh, since there may be more lanes than before."""
         for piece in parts.get(self.planned.keys[0], ()):
-            while self.turn.spent():
-                await self.turn.wait(served=True)
+            if self.turn.spent():
+                await self.turn.next()
             chunk = self.writing.decode(piece)
             if isinstance(chunk, dict):
                 self._worked, self._returned = chunk["worked"], chunk["returned"]

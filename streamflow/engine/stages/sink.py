@@ -48,8 +48,8 @@ class SinkStage(Stage):
             else:
                 await self.pass_on(message)
             del message
-            while self.turn.spent():
-                await self.turn.wait(served=True)
+            if self.turn.spent():
+                await self.turn.next()
 
     async def _take(self, batch: Batch) -> None:
         base = self.ledger.received
