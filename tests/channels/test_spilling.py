@@ -154,6 +154,7 @@ class Spilling(RuleBasedStateMachine):
     def take(self, most: int) -> None:
         async def taking() -> None:
             for _ in range(most):
+                await settle(self.channel)  # what can be taken must not depend on how far a thread is
                 head = self.channel.take_nowait()
                 if head is None:
                     return
