@@ -169,7 +169,7 @@ class _Planner:
     def _place_source(self, source: Source[Any]) -> _Exit:
         draft = _Draft("source", "it is where items come from", source=source)
         if source.decode is not None:
-            draft.fused.append(Apply("map", source.decode, "decode", source.errors))
+            draft.fused.append(Apply("map", source.decode, "decode", source.errors, ours=True))
         return self._begin(draft, ())
 
     def _place_buffer(self, part: Part, buffer: Buffer) -> _Exit:
@@ -241,7 +241,7 @@ class _Planner:
     @staticmethod
     def _fuse_sink(draft: _Draft, sink: Sink[Any]) -> None:
         if sink.encode is not None:
-            draft.fused.append(Apply("map", sink.encode, "encode", sink.errors))
+            draft.fused.append(Apply("map", sink.encode, "encode", sink.errors, ours=True))
         draft.sink = sink
         draft.open = False
 
@@ -306,7 +306,7 @@ class _Planner:
         kind: Kind = "fused" if sink.inline and sink.retry is None else "sink"
         end = _Draft(kind, "it keeps dead letters", open=False, letters=True)
         if sink.encode is not None:
-            end.fused.append(Apply("map", Recordable(sink.encode), "dead letter"))
+            end.fused.append(Apply("map", Recordable(sink.encode), "dead letter", ours=True))
         if kind == "fused":
             self._fuse_sink(end, sink)
         else:

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 K = TypeVar("K", bound=Hashable)
+#: What is a function, since it takes several flows.
+_OF_SEVERAL = ("merge", "zip", "concat", "together")
 
 
 class Flow(Generic[T]):
@@ -70,6 +72,11 @@ class Flow(Generic[T]):
     """
 
     __slots__ = ("_part",)
+
+    if not TYPE_CHECKING:  # a type checker knows what there is
+
+        def __getattr__(self, name):
+            raise _elsewhere(self, name)
 
     def __init__(self, part: Part) -> None:
         self._part = part
@@ -655,7 +662,7 @@ class KeyedFlow(Generic[K, T]):
 
     __slots__ = ("_errors", "_key", "_name", "_part")
 
-    if not TYPE_CHECKING:  # a type checker knows what there is
+    if not TYPE_CHECKING:  # as above
 
         def __getattr__(self, name):
             raise _unfinished(self, name, "key_by(...)", ".scan, .reduce, .aggregate, .map_with_state or .window")
@@ -723,7 +730,9 @@ class KeyedFlow(Generic[K, T]):
         inner = KeyedFold(self._key, reduced(function), name or self._name, self._errors)
         return self._keyed(inner, on, store, retry, timeout)
 
-    def aggregate(self, *, on: Place = None, store: Store = None, **aggregations: Aggregation) -> Flow[Keyed]:
+    def aggregate(
+        self, *unnamed: NoReturn, on: Place = None, store: Store = None, **aggregations: Aggregation
+    ) -> Flow[Keyed]:
         """Hand on each key at the end, as it came first, with a dict of these names.
 
         What `on` and `store` mean is told at `map_with_state`; no aggregation can have these names.
@@ -732,7 +741,8 @@ class KeyedFlow(Generic[K, T]):
         >>> [tuple(one) for one in sf.flow(["a", "bb", "c"]).key_by(len).aggregate(n=sf.agg.count())]
         [(1, {'n': 2}), (2, {'n': 1})]
         """
-        return self._keyed(KeyedFold(self._key, aggregated(aggregations), self._name, self._errors), on, store)
+        recipe = aggregated(aggregations, unnamed)
+        return self._keyed(KeyedFold(self._key, recipe, self._name, self._errors), on, store)
 
     def map_with_state(
         self,
@@ -884,9 +894,9 @@ class WindowedFlow(Generic[K, T]):
     def __init__(self, part: Part, operator: Window) -> None:
         self._part, self._operator = part, operator
 
-    def aggregate(self, **aggregations: Aggregation) -> WindowResults[T]:
+    def aggregate(self, *unnamed: NoReturn, **aggregations: Aggregation) -> WindowResults[T]:
         """Return a flow of a `WindowResult` for each key and window, whose `value` is a dict of these names."""
-        return self._results(aggregated(aggregations))
+        return self._results(aggregated(aggregations, unnamed))
 
     def reduce(self, function: Callable[[T, T], T]) -> WindowResults[T]:
         """Fold the items of each key and window by `function(value, item)`, which begins with the first of them."""
@@ -970,4 +980,14 @@ def _unfinished(flow: object, name: str, after: str, ways: str) -> AttributeErro
     said = f"{type(flow).__name__!r} object has no attribute {name!r}"
     if not name.startswith("_") and hasattr(Flow, name):
         said += f": after {after} say first what is made of the items of a key: {ways}"
+    return AttributeError(said, name=name, obj=flow)
+
+
+def _elsewhere(flow: object, name: str) -> AttributeError:
+    """Return the error that says where to find what a flow has not, if it is there for keyed ones or for several."""
+    said = f"{type(flow).__name__!r} object has no attribute {name!r}"
+    if name in _OF_SEVERAL:
+        said += f": it takes several flows, as in sf.{name}(a, b)"
+    elif not name.startswith("_") and hasattr(KeyedFlow, name):
+        said += f": say first which items belong together, as in .key_by(...).{name}(...)"
     return AttributeError(said, name=name, obj=flow)

@@ -252,6 +252,8 @@ class InlineWriter(Writer[T_contra]):
 
     #: The pending bytes from which the engine awaits `settle` before it goes on.
     high_water: int = 1 << 62
+    #: Whether `put` is a function of the user's, which may take its time.
+    calls_user: bool = False
 
     @abstractmethod
     def put(self, item: T_contra, /) -> object:

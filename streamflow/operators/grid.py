@@ -19,8 +19,10 @@ _EPOCH = datetime(1970, 1, 1)
 class Grid:
     """Number windows of `size` seconds that begin each `every`, the first of the numbering at 1970-01-01 + `offset`.
 
-    With a `zone` these are seconds on the wall there: a day lasts from midnight to midnight, 23 or 25 hours twice a
-    year. A begin that the wall shows twice is the first of the two.
+    With a `zone` whole days last from midnight to midnight there, 23 or 25 hours twice a year; a midnight that the
+    wall shows twice is the first of the two. Shorter windows follow each other by the time that goes by, from midnight
+    (and `offset`) on, and the last of a day ends where those of the next one begin. They are numbered as if each day
+    could have twice as many: those that it has not are empty, at its end.
     """
 
     size: float
@@ -35,7 +37,10 @@ class Grid:
 
     def begin(self, n: int) -> float:
         """Return when window `n` begins, in seconds since the epoch."""
-        return self._moment(n * self.every + self.offset)
+        if not self._within_days:
+            return self._moment(n * self.every + self.offset)
+        day, nth = divmod(n, self._numbers_of_a_day)
+        return min(self._day(day) + nth * self.every, self._day(day + 1))
 
     def bounds(self, n: int) -> tuple[float, float]:
         """Return begin and end of window `n`; the end of one is exactly the begin of the one that follows it."""
@@ -47,7 +52,7 @@ class Grid:
         """Return the last window that has begun by `time`; ValueError for a time at which no calendar holds."""
         if not -FARTHEST < time < FARTHEST:
             raise ValueError(f"an event time of {time!r} s is out of all bounds")
-        n = math.floor((self._on_the_wall(time) - self.offset) / self.every)
+        n = self._about(time)
         while self.begin(n) > time:
             n -= 1
         while self.begin(n + 1) <= time:
@@ -60,6 +65,29 @@ class Grid:
         while self.bounds(n - 1)[1] > time:
             n -= 1
         return [*range(n, last + 1)]
+
+    @property
+    def _within_days(self) -> bool:
+        return self.zone is not None and self.every < DAY
+
+    @property
+    def _numbers_of_a_day(self) -> int:
+        return 2 * round(DAY / self.every)  # the longest day there ever was had 48 hours
+
+    def _day(self, day: int) -> float:
+        """Return when the windows of that day begin."""
+        return self._moment(day * DAY + self.offset % self.every)
+
+    def _about(self, time: float) -> int:
+        """Return the number of a window that begins near `time`."""
+        wall = self._on_the_wall(time) - self.offset
+        if not self._within_days:
+            return math.floor(wall / self.every)
+        day = math.floor(self._on_the_wall(time) / DAY)
+        if self._day(day) > time:
+            day -= 1
+        numbers = self._numbers_of_a_day
+        return day * numbers + min(math.floor((time - self._day(day)) / self.every), numbers - 1)
 
     def _moment(self, wall: float) -> float:
         if self.zone is None:

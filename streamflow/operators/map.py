@@ -29,6 +29,8 @@ class Apply(ElementOperator):
     name: str | None = None
     errors: ErrorPolicy = FAIL
     with_position: bool = False
+    #: Whether the function is a format's, and none of the user's.
+    ours: bool = False
 
     @property
     def label(self) -> str:

@@ -202,8 +202,10 @@ class Recipe:
         return re.sub(r"\bv\b", self.values[at], text)
 
 
-def aggregated(aggregations: Mapping[str, object]) -> Recipe:
-    """Return the recipe of a dict with these names; FlowError for what is no aggregation."""
+def aggregated(aggregations: Mapping[str, object], unnamed: Sequence[object] = ()) -> Recipe:
+    """Return the recipe of a dict with these names; FlowError for what is no aggregation, or has no name."""
+    if unnamed:
+        raise FlowError("aggregate(...): give each a name, under which its value is found: aggregate(n=sf.agg.count())")
     if not aggregations:
         raise FlowError("aggregate(): name at least one, as in aggregate(n=sf.agg.count())")
     for name, one in aggregations.items():

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from streamflow.model.arguments import duration_of, whole_number
 from streamflow.model.errors import FlowError
-from streamflow.operators.grid import Grid, require_whole, zone_of
+from streamflow.operators.grid import DAY, Grid, require_whole, zone_of
 
 #: Seconds, a timedelta, or text as "5s", "500ms", "1m", "2h", "1d".
 Duration = float | str | timedelta
@@ -76,15 +76,23 @@ WindowSpec = Tumbling | Sliding | Session | GlobalWindow
 def tumbling(size: Duration, *, offset: Duration = 0, timezone: str | None = None) -> Tumbling:
     """Return windows of `size`, counted from 1970-01-01 00:00 UTC, or from midnight in `timezone`, and `offset`.
 
-    A day in Europe/Rome has 23 and 25 hours twice a year. Weeks of '7d' begin on Thursday, as 1970 did; with
-    `offset='4d'` on Monday.
+    A day in Europe/Rome has 23 and 25 hours twice a year, and as many windows of '1h'. Weeks of '7d' begin on Thursday,
+    as 1970 did; with `offset='4d'` on Monday.
     """
     return Tumbling(_grid("tumbling", size, size, offset, timezone))
 
 
 def sliding(size: Duration, every: Duration, *, offset: Duration = 0, timezone: str | None = None) -> Sliding:
-    """Return windows of `size` of which one begins each `every`; an item is in size ÷ every of them."""
+    """Return windows of `size` of which one begins each `every`; an item is in size ÷ every of them.
+
+    With `timezone` both are whole days.
+    """
     grid = _grid("sliding", size, every, offset, timezone)
+    if grid.zone is not None and not (grid.size / DAY).is_integer() & (grid.every / DAY).is_integer():
+        raise FlowError(
+            f"sliding: with timezone= both lengths must be whole days, not {grid.size:g} s each {grid.every:g} s: on "
+            f"days of 23 and 25 hours shorter ones have no place of their own; leave out timezone="
+        )
     if grid.every > grid.size:
         raise FlowError(
             f"sliding: windows of {grid.size:g} s that begin each {grid.every:g} s leave gaps, and items in them would "

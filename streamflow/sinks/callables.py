@@ -50,6 +50,8 @@ class CallableSink(PolicedSink[T]):
 class CallableWriter(InlineWriter[T]):
     """Be a plain function: `put` is the function itself, which costs what a call of it costs."""
 
+    calls_user = True
+
     def __init__(self, function: Callable[[T], object]) -> None:
         self._function = function
         self.put = function  # type: ignore[method-assign]

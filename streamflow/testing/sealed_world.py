@@ -22,7 +22,7 @@ PACES = (0.0, 1e-6, 1e-4, 5e-4)
 #: Seconds that a call on a thread may wait for its turn, or its answer for the loop; each run draws one.
 LAGS = (0.0, 1e-4, 1e-2)
 
-_CLOCKS = ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns")
+_CLOCKS = ("time", "monotonic", "perf_counter", "thread_time", "time_ns", "monotonic_ns", "perf_counter_ns")
 _here = threading.local()
 _exchanging = threading.Lock()
 _users = 0

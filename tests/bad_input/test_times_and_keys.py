@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import streamflow as sf
+from streamflow.flows.flow import _OF_SEVERAL
 from streamflow.testing import run
 
 NOW = time.time()
@@ -298,6 +299,34 @@ def test_a_flow_that_lacks_a_word_says_which(flow: Any, said: str) -> None:
     for name in ("to", "map", "collect_all", "_repr_html_"):
         with pytest.raises(AttributeError, match=said if name in ("to", "map") else f"no attribute '{name}'"):
             getattr(flow, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("window", r"as in \.key_by\(\.\.\.\)\.window"),
+        ("aggregate", r"as in \.key_by\(\.\.\.\)\.aggregate"),
+        ("map_with_state", r"as in \.key_by\(\.\.\.\)\.map_with_state"),
+        ("merge", r"as in sf\.merge\(a, b\)"),
+        ("zip", r"as in sf\.zip\(a, b\)"),
+        ("nonsense", "no attribute 'nonsense'$"),
+        ("_key", "no attribute '_key'$"),
+    ],
+)
+def test_a_word_that_is_elsewhere_is_shown_there(name: str, said: str) -> None:
+    for flow in (timed(), windowed(sf.tumbling(5)).collect()):
+        with pytest.raises(AttributeError, match=said):
+            getattr(flow, name)
+
+
+def test_what_is_said_to_be_functions_are_some() -> None:
+    assert all(callable(getattr(sf, name)) and not hasattr(sf.Flow, name) for name in _OF_SEVERAL)
+
+
+def test_an_aggregation_needs_a_name() -> None:
+    for keyed in (timed().key_by(str), windowed(sf.tumbling(5))):
+        with pytest.raises(sf.FlowError, match=r"give each a name.*aggregate\(n=sf\.agg\.count\(\)\)"):
+            keyed.aggregate(sf.agg.count())
 
 
 @pytest.mark.parametrize("every", [3, 7, 9.99])

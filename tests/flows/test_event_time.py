@@ -124,25 +124,102 @@ def test_days_in_rome_have_23_and_25_hours_twice_a_year() -> None:
     assert list(hours.values()) == [24, 23, 24, 25]
 
 
+ZONES = ["Europe/Rome", "Australia/Lord_Howe", "America/Sao_Paulo", "America/Havana", "Pacific/Apia", "UTC"]
+
+
+def begins_of_a_day(day: date, zone: ZoneInfo, size: float) -> list[float]:
+    """Return when windows of `size` begin on that day, and the next one's first, as one would by hand."""
+    begin, end = (
+        datetime(one.year, one.month, one.day, tzinfo=zone).timestamp() for one in (day, day + timedelta(days=1))
+    )
+    found = []
+    while begin < end:
+        found.append(begin)
+        begin += size
+    return [*found, end]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "size", "count", "last"),
+    [
+        ("Europe/Rome", date(2026, 10, 25), "1h", 25, 3600),
+        ("Europe/Rome", date(2026, 10, 25), "2h", 13, 3600),
+        ("Europe/Rome", date(2026, 3, 29), "1h", 23, 3600),
+        ("Europe/Rome", date(2026, 3, 29), "2h", 12, 3600),
+        ("Europe/Rome", date(2026, 7, 1), "2h", 12, 7200),
+        ("Australia/Lord_Howe", date(2026, 4, 5), "1h", 25, 1800),
+        ("Australia/Lord_Howe", date(2026, 10, 4), "1h", 24, 1800),
+        ("Australia/Lord_Howe", date(2026, 10, 4), "30m", 47, 1800),
+    ],
+)
+def test_a_day_has_as_many_windows_as_hours(zone: str, day: date, size: str, count: int, last: float) -> None:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp()
+    end = begins_of_a_day(day, ZoneInfo(zone), 60)[-1]
+    moments = [midnight + 600 * n for n in range(-6, 170)]
+    keyed = sf.flow(moments).event_time(lambda t: t).key_by(lambda _: 0)
+    found = [one for one in keyed.window(sf.tumbling(size, timezone=zone)).collect() if midnight <= one.start < end]
+    assert len(found) == count
+    assert found[-1].end == end
+    assert found[-1].end - found[-1].start == last
+    assert len({one.end - one.start for one in found[:-1]}) == 1
+    assert all(one.value == [t for t in moments if one.start <= t < one.end] for one in found)
+
+
 @given(
-    st.sampled_from(["Europe/Rome", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia", "UTC", None]),
+    st.sampled_from(ZONES),
+    st.sampled_from([60.0, 900.0, 1800.0, 3600.0, 7200.0, 21600.0, 43200.0, 86400.0]),
+    st.integers(0, 2**31),
+)
+def test_windows_within_days_begin_where_they_do_by_hand(zone: str, size: float, at: int) -> None:
+    place = ZoneInfo(zone)
+    grid = Grid(size, size, 0.0, place)
+    day = datetime.fromtimestamp(at, place).date()
+    begins = begins_of_a_day(day, place, size)
+    lo = max(begin for begin in begins if begin <= at)
+    assert grid.bounds(grid.index(at)) == (lo, begins[begins.index(lo) + 1])
+    assert grid.covering(at) == [grid.index(at)]
+
+
+def test_windows_within_days_hold_at_each_change_of_the_clock() -> None:
+    for zone in ZONES:
+        place = ZoneInfo(zone)
+        for days in range(365 * 22):
+            noon = datetime(2005, 1, 1, 12, tzinfo=place) + timedelta(days=days)
+            if noon.utcoffset() == (noon - timedelta(days=1)).utcoffset():
+                continue
+            for hour in range(-36, 36):
+                at = noon.timestamp() + hour * 3600 + 1234
+                begins = begins_of_a_day(datetime.fromtimestamp(at, place).date(), place, 7200)
+                lo = max(begin for begin in begins if begin <= at)
+                grid = Grid(7200, 7200, 0.0, place)
+                assert grid.bounds(grid.index(at)) == (lo, begins[begins.index(lo) + 1])
+
+
+@given(
+    st.sampled_from([*ZONES, None]),
     st.sampled_from([60.0, 900.0, 3600.0, 21600.0, 86400.0, 7 * 86400.0]),
     st.sampled_from([1, 2, 4]),
+    st.sampled_from([0.0, 900.0, 36000.0]),
     st.integers(0, 2**31),
 )
 def test_windows_on_a_wall_clock_leave_no_gap_and_hold_their_items(
-    zone: Any, every: float, times: int, at: int
+    zone: Any, every: float, times: int, offset: float, at: int
 ) -> None:
-    grid = Grid(every * times, every, 0.0, None if zone is None else ZoneInfo(zone))
+    if zone is not None and every < 86400:
+        times = 1  # sliding ones are refused
+    grid = Grid(every * times, every, offset, None if zone is None else ZoneInfo(zone))
     n = grid.index(at)
     assert grid.begin(n) <= at < grid.begin(n + 1)
+    assert grid.bounds(n)[1] == grid.begin(n + times)
     covering = grid.covering(at)
     assert covering == [m for m in range(n - 2 * times - 60, n + 60) if grid.bounds(m)[0] <= at < grid.bounds(m)[1]]
-    if zone is not None and every <= 86400:
-        shown = datetime.fromtimestamp(grid.begin(n), ZoneInfo(zone))
-        gone = shown.hour * 3600 + shown.minute * 60 + shown.second
-        moved = shown.utcoffset() != datetime.fromtimestamp(grid.begin(n) - 1, ZoneInfo(zone)).utcoffset()
-        assert gone % every == 0 or moved
+
+
+def test_sliding_windows_of_a_place_are_of_whole_days() -> None:
+    assert sf.sliding("7d", "1d", timezone="Europe/Rome").grid.every == 86400
+    for size, every in (("2h", "1h"), ("1d", "1h")):
+        with pytest.raises(sf.FlowError, match="whole days"):
+            sf.sliding(size, every, timezone="Europe/Rome")
 
 
 @given(st.floats(0.001, 1e5), st.floats(0, 2e9), st.floats(0, 1))

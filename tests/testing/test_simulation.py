@@ -115,21 +115,21 @@ def test_a_race_is_found_and_its_seed_told_and_with_it_found_again(monkeypatch: 
 
 def test_no_clock_shows_real_time_inside_and_each_does_outside() -> None:
     async def main() -> tuple[float, float, float]:
-        from streamflow.engine import turn  # which holds a clock by its own name
+        from streamflow.engine import held_loop, turn  # which hold clocks by their own names
 
-        began = time.perf_counter(), time.monotonic(), turn.perf_counter(), time.time() - EPOCH
+        began = time.perf_counter(), time.monotonic(), turn.perf_counter(), held_loop.thread_time(), time.time() - EPOCH
         await asyncio.sleep(300)
-        ended = time.perf_counter(), time.monotonic(), turn.perf_counter(), time.time() - EPOCH
+        ended = time.perf_counter(), time.monotonic(), turn.perf_counter(), held_loop.thread_time(), time.time() - EPOCH
         spent = [end - begin for begin, end in zip(began, ended, strict=True)]
         return min(began), min(spent), max(spent)
 
-    real = time.time, time.perf_counter, time.sleep, os.urandom, threading.Thread.start
+    real = time.time, time.perf_counter, time.thread_time, time.sleep, os.urandom, threading.Thread.start
     before = time.perf_counter()
     first, least, most = simulate(main, 3).result
     assert 0 <= first < 1
     assert 300 <= least <= most < 301
     assert time.perf_counter() - before < 30
-    assert real == (time.time, time.perf_counter, time.sleep, os.urandom, threading.Thread.start)
+    assert real == (time.time, time.perf_counter, time.thread_time, time.sleep, os.urandom, threading.Thread.start)
 
 
 def test_a_module_that_is_imported_inside_has_a_clock_that_works_outside() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -12,6 +13,7 @@ from streamflow.engine.alarm import Alarm
 from streamflow.engine.current import set_locator
 from streamflow.engine.expander import Expander
 from streamflow.engine.failures import explain_failure
+from streamflow.engine.held_loop import HeldLoop, advice_for
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.stage import Listener, Stage
 from streamflow.engine.stepper import Stepper
@@ -22,14 +24,8 @@ from streamflow.model.markers import EndOfStream, Idle, Marker, Wake, Watermark
 from streamflow.operators.event_time import Clock
 from streamflow.operators.processing_time import WallClock
 
-#: Seconds for which one call of a user's function may hold the loop before a warning names its stage.
-HELD = 0.05
 #: Bytes that a dict takes for one key, about.
 ENTRY_BYTES = 100
-HELD_ADVICE = (
-    'one call of its function took that long, and nothing else could run; give it another place: on="process" if it '
-    'computes in Python, on="thread" if it waits or releases the GIL; or split it into smaller steps'
-)
 
 
 class FusedStage(Stage):
@@ -42,7 +38,7 @@ class FusedStage(Stage):
     ) -> None:
         super().__init__(planned, turn, listener)
         self.writer = self.inline = writer
-        self._warned = False
+        self._held = HeldLoop(advice_for(planned.operators(), writer), partial(listener.loop_held, self.name))
         #: Whether event time that is set here is needed behind an edge; and what was told of it last.
         self.tells_time = False
         self._told = -math.inf
@@ -124,6 +120,7 @@ class FusedStage(Stage):
             while turn.spent():
                 await turn.wait(worked)
                 worked = False
+            self._held.begin()
             began = perf_counter()
             try:
                 stepper.step(turn.deadline)
@@ -133,9 +130,7 @@ class FusedStage(Stage):
             finally:
                 seconds = perf_counter() - began
                 self.ledger.busy += seconds
-                if seconds > HELD and not self._warned:
-                    self._warned = True
-                    self.listener.loop_held(self.name, seconds, HELD_ADVICE)
+                self._held.end(seconds)
             worked = True
             await self._hand_on()
 

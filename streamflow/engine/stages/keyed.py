@@ -19,13 +19,14 @@ from streamflow.channels.sizes import sample_size
 from streamflow.engine.current import set_locator
 from streamflow.engine.failures import Failures
 from streamflow.engine.folding import Failed, Fold
+from streamflow.engine.held_loop import PLACE_ADVICE, HeldLoop
 from streamflow.engine.kept_state import KeptState
 from streamflow.engine.keyed_batch import KeyedBatch, KeyShare, KeyWork, Missing
 from streamflow.engine.origins import Origins
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.shares import share_size
 from streamflow.engine.stage import Listener, Stage
-from streamflow.engine.stages.fused import ENTRY_BYTES, HELD, HELD_ADVICE
+from streamflow.engine.stages.fused import ENTRY_BYTES
 from streamflow.engine.stepper import FAILURES, MAX_OUT
 from streamflow.engine.turn import Turn
 from streamflow.model.batches import Batch
@@ -85,7 +86,8 @@ class KeyedStage(Stage):
         self._taken = self._left = 0
         #: What an item costs: in a worker, and the loop; and how large a value is.
         self._cost = self._crossing = self._value_bytes = 0.0
-        self._told = self._warned = False
+        self._told = False
+        self._held = HeldLoop(PLACE_ADVICE, partial(listener.loop_held, self.name))
         self._at: int | None = None
         self._error: BaseException | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -209,6 +211,7 @@ class KeyedStage(Stage):
 
     async def _fold_here(self, batch: KeyedBatch, keys: list[Any]) -> None:
         """Take one item after the other, in the order of the input."""
+        self._held.begin()
         began = perf_counter()
         for index, key in enumerate(keys):
             if key is _NOTHING:
@@ -216,6 +219,7 @@ class KeyedStage(Stage):
             if self.turn.spent():
                 self._note_busy(perf_counter() - began)
                 await self._next_turn()
+                self._held.begin()
                 began = perf_counter()
             self._at = index
             moment = batch.moments[index] if isinstance(batch.moments, list) else batch.moments
@@ -232,9 +236,7 @@ class KeyedStage(Stage):
 
     def _note_busy(self, seconds: float) -> None:
         self.ledger.busy += seconds
-        if seconds > HELD and not self._warned:
-            self._warned = True
-            self.listener.loop_held(self.name, seconds, HELD_ADVICE)
+        self._held.end(seconds)
 
     def _entry(self, key: Any) -> Any:
         found = self.state.store.get(key, _NOTHING)
