@@ -22,8 +22,11 @@ def refuse_diamonds(parts: tuple[Part, ...]) -> None:
     for join in joins:
         for one, other in combinations(join.inputs, 2):
             common = above[one] & above[other]
-            for shared in common:
-                ways = [[part for part in above[end] - common if shared in above[part]] for end in (one, other)]
+            for shared in (part for part in parts if part in common):  # in the order in which they were written
+                ways = [
+                    [part for part in parts if part in above[end] - common and shared in above[part]]
+                    for end in (one, other)
+                ]
                 _refuse(join, shared, *ways)
 
 
