@@ -99,11 +99,10 @@ class Durable:
     async def open(self) -> Stand:
         """Open the store and see where the run before this one stood."""
         self._thread = FileThread(self._store.label)
-        await self._thread.run(self._store.open)
-        saved = None if self._resume == "never" else await self._thread.run(self._store.latest)
+        anew = self._resume == "never"
+        await self._thread.run(self._store.open, anew)
+        saved = None if anew else await self._thread.run(self._store.latest)
         self._from = begins_from(saved, self._keeps, self._resume, self._store.label)
-        if self._resume == "never":
-            await self._thread.run(self._store.clear)
         if self._from is None:
             return "running"
         self.begun = True

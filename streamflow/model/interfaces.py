@@ -583,8 +583,11 @@ class CheckpointStore(ABC):
         return 1
 
     @abstractmethod
-    def open(self) -> None:
-        """Make it ours; raise FlowError if another run has it, an OSError that names what is wrong with the place."""
+    def open(self, anew: bool = False) -> None:
+        """Make it ours; raise FlowError if another run has it, an OSError that names what is wrong with the place.
+
+        A run that begins `anew` has every checkpoint in it forgotten, whole or damaged.
+        """
 
     @abstractmethod
     def latest(self) -> SavedCheckpoint | None:
@@ -596,10 +599,6 @@ class CheckpointStore(ABC):
     @abstractmethod
     def save(self, checkpoint: SavedCheckpoint) -> None:
         """Keep `checkpoint` beside the ones before it, durably, whole or not at all; an OSError leaves those intact."""
-
-    @abstractmethod
-    def clear(self) -> None:
-        """Forget every checkpoint: a run begins from the start."""
 
     @abstractmethod
     def close(self) -> None:

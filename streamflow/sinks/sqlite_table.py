@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from streamflow.sinks.sqlite_rows import Rows
 SHARE = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SqliteTable(PolicedSink[Any]):
     """Add a row to `table` of the SQLite database at `path` for each item: a dict, a dataclass, or a tuple.
 
@@ -41,6 +41,7 @@ class SqliteTable(PolicedSink[Any]):
 
     path: str | os.PathLike[str]
     table: str
+    _: KW_ONLY
     columns: Sequence[str] | None = None
     create: bool = True
     key: str | Sequence[str] | None = None

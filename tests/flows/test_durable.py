@@ -35,8 +35,9 @@ class Store(CheckpointStore):
     def label(self) -> str:
         return "store"
 
-    def open(self) -> None:
-        return None
+    def open(self, anew: bool = False) -> None:
+        if anew:
+            self.saved.clear()
 
     def latest(self) -> SavedCheckpoint | None:
         return self.saved[-1] if self.saved else None
@@ -46,9 +47,6 @@ class Store(CheckpointStore):
             raise OSError(errno.ENOSPC, "no space left on device", "store")
         assert all(isinstance(piece, bytes) for pieces in checkpoint.parts.values() for piece in pieces)
         self.saved.append(checkpoint)
-
-    def clear(self) -> None:
-        self.saved.clear()
 
     def close(self) -> None:
         return None
@@ -411,18 +409,25 @@ def test_no_checkpoint_completes_after_a_failure() -> None:
 def test_the_promise_is_that_of_the_weakest_pair() -> None:
     async def main() -> None:
         out: list[int] = []
-        one, other = numbers(9).to(Kept(Disk())), sf.flow(sf.inbox(1)).to(out)
+        one, other = numbers(9).to(Kept(Disk())), sf.flow(sf.inbox(1)).to(out.append)
         assert "with checkpoint=: exactly once" in one.explain()
-        text = sf.together(one, numbers(5).to(out), other).explain()
+        text = sf.together(one, numbers(5).to(out.append), other).explain()
         assert "with checkpoint=: best effort" in text
         assert "at least once (the sink cannot take back what it was given)" in text
         assert (
-            "inbox → ListSink: best effort (the source cannot be read again, nor the sink take back anything)" in text
+            "inbox → append: best effort (the source cannot be read again, nor the sink take back anything)" in text
         )
-        report = await sf.together(one, numbers(5).to(out)).run(checkpoint=Store())
+        report = await sf.together(one, numbers(5).to(out.append)).run(checkpoint=Store())
         assert "at least once" in str(report)
 
     run(main)
+
+
+def test_a_list_is_refused_since_the_next_process_has_another() -> None:
+    flow = numbers(9).to([])
+    assert "with checkpoint=: refused, because of ListSink: a list is gone with its process" in flow.explain()
+    with pytest.raises(sf.FlowError, match="a list is gone with its process.* write to a file or a table, or give"):
+        flow.run_sync(checkpoint=Store())
 
 
 def test_a_run_that_is_paused_and_whose_process_ends_is_gone_on_with_by_the_next() -> None:
