@@ -319,6 +319,10 @@ class Sink(ABC, Generic[T_contra]):
         """Tell whether the file at `path`, which is absolute, is the one that is written."""
         return self.file == path
 
+    def missing(self) -> str | None:
+        """Return the path of what a finished run has written if it is not there any more; this may block."""
+        return None
+
     @property
     def label(self) -> str:
         """Return the name shown for this sink where the user gave none."""

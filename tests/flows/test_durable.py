@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -414,19 +415,73 @@ def test_the_promise_is_that_of_the_weakest_pair() -> None:
         text = sf.together(one, numbers(5).to(out.append), other).explain()
         assert "with checkpoint=: best effort" in text
         assert "at least once (the sink cannot take back what it was given)" in text
-        assert (
-            "inbox → append: best effort (the source cannot be read again, nor the sink take back anything)" in text
-        )
+        assert "inbox → append: best effort (the source cannot be read again, nor the sink take back anything)" in text
         report = await sf.together(one, numbers(5).to(out.append)).run(checkpoint=Store())
         assert "at least once" in str(report)
 
     run(main)
 
 
+def test_a_finished_run_whose_output_is_gone_says_so(tmp_path: Path) -> None:
+    output, database = tmp_path / "out.jsonl", tmp_path / "out.db"
+
+    def flow() -> sf.Runnable:
+        return sf.together(
+            sf.flow(range(9)).to(output), sf.flow([{"n": 1}]).to(sf.sinks.SqliteTable(database, "t")), _print_nothing()
+        )
+
+    options: dict[str, Any] = {"checkpoint": tmp_path / "run.ckpt"}
+    flow().run_sync(**options)
+    report = flow().run_sync(**options)
+    assert report.statistics.checkpoints is not None
+    assert report.statistics.checkpoints.already_done
+    for gone in (output, database):
+        gone.unlink()
+        with pytest.raises(sf.FlowError, match=rf"an earlier run had finished, but \S*{gone.name} is gone.*'never'"):
+            flow().run_sync(**options)
+        flow().run_sync(**options, resume="never")
+        assert gone.exists()
+        assert flow().run_sync(**options).items_in == 0
+
+
+def _print_nothing() -> sf.Runnable:
+    return sf.flow([1]).to(_nothing)
+
+
+@pytest.mark.parametrize(("key", "emptied"), [(None, False), (None, True), ("n", False)])
+def test_rows_of_an_earlier_run_stay_where_one_begins_anew_and_this_is_told(
+    key: str | None, emptied: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "out.db"
+
+    def flow() -> sf.Runnable:
+        return sf.flow([{"n": 1}, {"n": 2}]).to(sf.sinks.SqliteTable(path, "t", key=key))
+
+    options: dict[str, Any] = {"resume": "never"}
+    flow().run_sync(checkpoint=tmp_path / "run.ckpt", **options)
+    flow().run_sync(checkpoint=tmp_path / "run.ckpt")
+    if key is None and not emptied:  # another flow's rows are its own
+        sf.flow([{"n": 9}]).to(sf.sinks.SqliteTable(path, "t")).run_sync(checkpoint=tmp_path / "other.ckpt")
+    assert not caplog.records
+    with closing(sqlite3.connect(path)) as database:
+        if emptied:
+            database.execute("DELETE FROM t")
+            database.commit()
+        flow().run_sync(checkpoint=tmp_path / "run.ckpt", **options)
+        rows = sorted(n for (n,) in database.execute("SELECT n FROM t"))
+    if key is None and not emptied:
+        assert rows == [1, 1, 2, 2, 9]
+        assert "table 't' has rows of an earlier run with these checkpoints" in caplog.text
+        assert "delete them first, or use key=" in caplog.text
+    else:
+        assert rows == [1, 2]
+        assert not caplog.records
+
+
 def test_a_list_is_refused_since_the_next_process_has_another() -> None:
     flow = numbers(9).to([])
     assert "with checkpoint=: refused, because of ListSink: a list is gone with its process" in flow.explain()
-    with pytest.raises(sf.FlowError, match="a list is gone with its process.* write to a file or a table, or give"):
+    with pytest.raises(sf.FlowError, match=r"a list is gone with its process.* write to a file or a table, or give"):
         flow.run_sync(checkpoint=Store())
 
 

@@ -228,7 +228,7 @@ def test_only_what_was_read_may_stand_before_a_position(
     if {n for n in now if n < here} == {n for n in then if n < here}:
         assert read + run(read_from(source, position)) == [str(n) for n in sorted(now)]
     else:
-        with pytest.raises(sf.RecordError, match="cannot go on at .*names that sort behind.*resume='never'"):
+        with pytest.raises(sf.RecordError, match=r"cannot go on at .*names that sort behind.*resume='never'"):
             run(read_from(source, position))
 
 
@@ -251,7 +251,12 @@ def test_what_came_or_went_before_a_position_is_named(
     struck = True
 
     def flow() -> Any:
-        return sf.flow(sf.sources.TextLines(pattern, chunk=4)).buffer(1).map(slowly, concurrency=1).to(sf.sinks.TextLines(out))
+        return (
+            sf.flow(sf.sources.TextLines(pattern, chunk=4))
+            .buffer(1)
+            .map(slowly, concurrency=1)
+            .to(sf.sinks.TextLines(out))
+        )
 
     async def slowly(line: str) -> str:
         await asyncio.sleep(0.05)
