@@ -25,8 +25,8 @@ class ListSink(Sink[T]):
     def unresumable(self) -> str:
         """Return why: the next process has another list, without what went into this one."""
         return (
-            "a list is gone with its process, and the next run would go on in an empty one: write to a file or a "
-            "table, or give the items to a function, as in .to(save)"
+            "what is in a list is in no checkpoint, and gone with its process: write to a file or a table, or give the "
+            "items to a function, as in .to(save)"
         )
 
     async def open(self, bounded: bool) -> ListWriter[T]:

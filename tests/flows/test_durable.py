@@ -478,10 +478,24 @@ def test_rows_of_an_earlier_run_stay_where_one_begins_anew_and_this_is_told(
         assert not caplog.records
 
 
+@pytest.mark.parametrize(("at", "length"), [(0, 50), (100, 3000), (5000, 4000)])
+def test_a_damaged_file_of_checkpoints_is_begun_anew(at: int, length: int, tmp_path: Path) -> None:
+    path, flow = tmp_path / "run.ckpt", sf.flow(range(9)).to(tmp_path / "out.jsonl")
+    flow.run_sync(checkpoint=path)
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + b"\xff" * length + content[at + length :])
+    with pytest.raises(sf.CheckpointDamaged, match='resume="never"'):
+        flow.run_sync(checkpoint=path)
+    assert flow.run_sync(checkpoint=path, resume="never").items_in == 9
+    assert flow.run_sync(checkpoint=path).items_in == 0
+
+
 def test_a_list_is_refused_since_the_next_process_has_another() -> None:
     flow = numbers(9).to([])
-    assert "with checkpoint=: refused, because of ListSink: a list is gone with its process" in flow.explain()
-    with pytest.raises(sf.FlowError, match=r"a list is gone with its process.* write to a file or a table, or give"):
+    assert "with checkpoint=: refused, because of ListSink: what is in a list is in no checkpoint" in flow.explain()
+    with pytest.raises(
+        sf.FlowError, match=r"in no checkpoint, and gone with its process: write to a file or a table, or give"
+    ):
         flow.run_sync(checkpoint=Store())
 
 
