@@ -16,7 +16,10 @@ def goes_on(event: RunGoesOn) -> str:
     'resumed at 412,000 items (checkpoint 17)'
     """
     if event.stand == "done":
-        return f"an earlier run had finished, after {event.items:,} items: nothing to do ({ANEW})"
+        return (
+            f"an earlier run had finished, after {event.items:,} items: nothing to do; "
+            f"input that came since is not read ({ANEW})"
+        )
     if event.stand == "finishing":
         return f"an earlier run had come to its end, after {event.items:,} items: its output gets its name"
     return f"resumed at {event.items:,} items (checkpoint {event.epoch:,})"

@@ -23,7 +23,7 @@ from streamflow.files.threads import FileThread
 from streamflow.model import events
 from streamflow.model.checkpoint import Checkpoint, SavedCheckpoint, Stand
 from streamflow.model.errors import FlowError
-from streamflow.model.interfaces import CheckpointStore
+from streamflow.model.interfaces import CheckpointStore, Sink
 from streamflow.model.statistics import CheckpointStatistics
 
 #: Whether a run goes on from what is there: not at all; if there is something; or only if there is something.
@@ -64,6 +64,17 @@ def check_resumable(plan: Plan, path: str | None) -> None:
             raise FlowError(f"{stage.sink.label}, with checkpoint=: {stage.sink.unresumable}")
 
 
+def check_finished(sinks: Sequence[Sink[Any]], label: str) -> None:
+    """Raise FlowError if a run that had finished, as the checkpoints at `label` say, has no output any more."""
+    for sink in sinks:
+        missing = sink.missing()
+        if missing is not None:
+            raise FlowError(
+                f"{label}: an earlier run had finished, but {missing} is gone: put it back, or begin anew with "
+                f"resume='never'"
+            )
+
+
 class Durable:
     """Keep the checkpoints of one run in `store`, each `every` seconds."""
 
@@ -78,6 +89,7 @@ class Durable:
     ) -> None:
         self._store = store
         self._keeps = fingerprint(plan)
+        self._sinks = [stage.sink for stage in plan.stages if stage.sink is not None]
         self._every = every
         self._resume = resume
         self._tell = tell
@@ -99,14 +111,15 @@ class Durable:
     async def open(self) -> Stand:
         """Open the store and see where the run before this one stood."""
         self._thread = FileThread(self._store.label)
-        await self._thread.run(self._store.open)
-        saved = None if self._resume == "never" else await self._thread.run(self._store.latest)
+        anew = self._resume == "never"
+        await self._thread.run(self._store.open, anew)
+        saved = None if anew else await self._thread.run(self._store.latest)
         self._from = begins_from(saved, self._keeps, self._resume, self._store.label)
-        if self._resume == "never":
-            await self._thread.run(self._store.clear)
         if self._from is None:
             return "running"
         self.begun = True
+        if self._from.stand == "done":
+            await self._thread.run(check_finished, self._sinks, self._store.label)
         self._before, self._epoch = self._from.items, self._from.epoch
         self._tell(events.RunGoesOn(epoch=self._from.epoch, items=self._from.items, stand=self._from.stand))
         return self._from.stand

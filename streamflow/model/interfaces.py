@@ -321,6 +321,10 @@ class Sink(ABC, Generic[T_contra]):
         """Tell whether the file at `path`, which is absolute, is the one that is written."""
         return self.file == path
 
+    def missing(self) -> str | None:
+        """Return the path of what a finished run has written if it is not there any more; this may block."""
+        return None
+
     @property
     def label(self) -> str:
         """Return the name shown for this sink where the user gave none."""
@@ -585,8 +589,11 @@ class CheckpointStore(ABC):
         return 1
 
     @abstractmethod
-    def open(self) -> None:
-        """Make it ours; raise FlowError if another run has it, an OSError that names what is wrong with the place."""
+    def open(self, anew: bool = False) -> None:
+        """Make it ours; raise FlowError if another run has it, an OSError that names what is wrong with the place.
+
+        A run that begins `anew` has every checkpoint in it forgotten, whole or damaged.
+        """
 
     @abstractmethod
     def latest(self) -> SavedCheckpoint | None:
@@ -598,10 +605,6 @@ class CheckpointStore(ABC):
     @abstractmethod
     def save(self, checkpoint: SavedCheckpoint) -> None:
         """Keep `checkpoint` beside the ones before it, durably, whole or not at all; an OSError leaves those intact."""
-
-    @abstractmethod
-    def clear(self) -> None:
-        """Forget every checkpoint: a run begins from the start."""
 
     @abstractmethod
     def close(self) -> None:

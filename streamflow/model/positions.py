@@ -22,13 +22,21 @@ class FileMark:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesBefore:
+    """Tell which files of a source come before one of them: how many, and the sum of the digests of their names."""
+
+    count: int = 0
+    digest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """Name the place of one item in its source.
 
     `source` is a path or the source's name; `index` its ordinal from 0 where the source counts items, within `group`
     where it has groups (row groups of Parquet, record batches of Arrow);
     `line` (from 1) and `offset` (bytes from the start of the decoded stream) where it is a file; `file` says
-    which one where several bear the name in turn.
+    which one where several bear the name in turn; `before` which files were read before it where a source has several.
     """
 
     source: str
@@ -37,6 +45,7 @@ class Position:
     offset: int | None = None
     file: FileMark | None = None
     group: int | None = None
+    before: FilesBefore | None = None
 
     def __str__(self) -> str:
         parts = [self.source]

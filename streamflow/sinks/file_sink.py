@@ -62,6 +62,10 @@ class FileSink(PolicedSink[T]):
         """Tell whether `path` is that file, by whatever links."""
         return self.files.same(self.label, path)
 
+    def missing(self) -> str | None:
+        """Return the path if there is nothing under it."""
+        return self.label if self.files.kind(self.label) == "missing" else None
+
     @property
     def delivery(self) -> Delivery:
         """Tell that a file is cut to what was committed; what went into a pipe or a device cannot be taken back."""

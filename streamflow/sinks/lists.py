@@ -21,6 +21,14 @@ class ListSink(Sink[T]):
         """Tell that its writer takes items one by one."""
         return True
 
+    @property
+    def unresumable(self) -> str:
+        """Return why: the next process has another list, without what went into this one."""
+        return (
+            "what is in a list is in no checkpoint, and gone with its process: write to a file or a table, or give the "
+            "items to a function, as in .to(save)"
+        )
+
     async def open(self, bounded: bool) -> ListWriter[T]:
         """Go on at the end of the list."""
         return ListWriter(self.target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -17,16 +18,18 @@ MOST = 10_000
 PATIENCE = 4.0
 #: One row for each run with checkpoints: the latest epoch that is in the table, and whether all is.
 RUNS = "_streamflow_runs"
+_log = logging.getLogger("streamflow.checkpoints")
 
 
 class StagedTable:
     """Put rows aside until their epoch is committed, then into the table, with that epoch, in one transaction.
 
     Rows wait in memory, then in a temporary table, which no one else sees and nothing is locked for. `prepare` brings
-    them to a table of the database itself that bears the name of this run; `commit` and `finish` move them.
+    them to a table of the database itself that bears the name of this run; `commit` and `finish` move them. That name
+    begins with `mark`, which runs with the same checkpoints share.
     """
 
-    def __init__(self, path: str, table: str, *, create: bool, key: Sequence[str]) -> None:
+    def __init__(self, path: str, table: str, *, create: bool, key: Sequence[str], mark: str = "") -> None:
         self._path = path
         self._table = table
         self._create = create
@@ -35,7 +38,8 @@ class StagedTable:
         self._rows: list[Row] = []
         #: Whether there are rows in the temporary table; in the run's own, which no commit has moved.
         self._aside = self._staged = False
-        self._run = secrets.token_hex(8)
+        self._mark = f"{mark}-" if mark else ""
+        self._run = f"{self._mark}{secrets.token_hex(8)}"
         #: Whether this run is in the database, for a later one; and whether an earlier one had done everything.
         self._known = self._done = False
         #: What is true once the transaction at work is through.
@@ -62,7 +66,9 @@ class StagedTable:
     def take(self, rows: Sequence[Row]) -> None:
         """Take rows, which nobody sees before a commit."""
         if self._done and rows:
-            raise OSError(errno.EINVAL, "the earlier run had finished: run with resume='never'", self._path)
+            raise OSError(
+                errno.EINVAL, f"the earlier run had finished: run with resume='never'; {self._stay}", self._path
+            )
         self._rows += rows
         if len(self._rows) >= MOST:
             with self._transaction():
@@ -77,10 +83,35 @@ class StagedTable:
 
     def prepare(self, epoch: int) -> dict[str, Any]:
         """Bring what was taken to the disk, for that epoch; return what `resume` needs."""
+        if not self._known:
+            self._tell_of_earlier_rows()
         if not self._known or self._rows or self._aside:
             with self._transaction():
                 self._stage(epoch)
         return {"run": self._run, "epoch": epoch, "columns": self._columns}
+
+    def _tell_of_earlier_rows(self) -> None:
+        """Warn if a run that these checkpoints knew before they were begun anew has rows in the table."""
+        if not self._mark or self._key:
+            return
+        with self._named_errors():
+            earlier = (
+                self._exists(RUNS)
+                and self._execute(
+                    f"SELECT 1 FROM {RUNS} WHERE substr(run, 1, ?) = ? AND name = ? AND (epoch >= 0 OR finished)",
+                    (len(self._mark), self._mark, self._table),
+                ).fetchone()
+            )
+            rows = (
+                earlier and self._columns_there() and self._execute(f"SELECT 1 FROM {_quoted(self._table)}").fetchone()
+            )
+        if rows:
+            _log.warning(
+                "%s: table %r has rows of an earlier run with these checkpoints: %s",
+                self._path,
+                self._table,
+                self._stay,
+            )
 
     def resume(self, run: str, epoch: int, columns: Sequence[str] | None) -> None:
         """Be the run of that name as it was then: what it put aside for later epochs is removed."""
@@ -285,7 +316,19 @@ class StagedTable:
 
     def _lost(self, what: str) -> OSError:
         return OSError(
-            errno.ENOENT, f"this database {what}: put back what the checkpoint knows, or use resume='never'", self._path
+            errno.ENOENT,
+            f"this database {what}: put back what the checkpoint knows, or use resume='never'; {self._stay}",
+            self._path,
+        )
+
+    @property
+    def _stay(self) -> str:
+        """Say what becomes of the rows of an earlier run where all begins anew."""
+        if self._key:
+            return "rows that the earlier run has put into the table stay, and are replaced by key"
+        return (
+            "rows that the earlier run has put into the table stay, and come again beside them: delete them first, or "
+            "use key=, by which rows replace them"
         )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from streamflow.sinks.sqlite_rows import Rows
 SHARE = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SqliteTable(PolicedSink[Any]):
     """Add a row to `table` of the SQLite database at `path` for each item: a dict, a dataclass, or a tuple.
 
@@ -33,14 +33,16 @@ class SqliteTable(PolicedSink[Any]):
 
     The rows of a flow that ends by itself appear all at once, in one transaction at its end, and until then nobody else
     is kept from the database. Those of a flow without an end appear whenever it waits for input. With checkpoints, they
-    appear at each, together with its number in one transaction. Values are texts, numbers, bytes and None; SQLite keeps
-    a NaN as NULL.
+    appear at each, together with its number in one transaction. Rows of an earlier run stay where one begins anew
+    (`resume="never"`), and come twice then: delete them first, or use `key`. Values are texts, numbers, bytes and None;
+    SQLite keeps a NaN as NULL.
     """
 
     guarantee = "all rows in one transaction; as they come if the flow has no end; exactly once with checkpoints"
 
     path: str | os.PathLike[str]
     table: str
+    _: KW_ONLY
     columns: Sequence[str] | None = None
     create: bool = True
     key: str | Sequence[str] | None = None
@@ -84,15 +86,24 @@ class SqliteTable(PolicedSink[Any]):
         """Return the absolute path."""
         return os.path.abspath(self.path)
 
+    def missing(self) -> str | None:
+        """Return the path if there is no database any more."""
+        return None if os.path.exists(self.path) else os.fspath(self.path)
+
     @property
     def label(self) -> str:
         """Return the path and the table."""
         return f"{os.fspath(self.path)}#{self.table}"
 
-    async def open(self, bounded: bool) -> SqliteWriter:
+    async def open_marked(self, bounded: bool, mark: str) -> SqliteWriter:
+        """Open it for a run that earlier ones with the same checkpoints can be told by."""
+        return await self.open(bounded, mark)
+
+    async def open(self, bounded: bool, mark: str = "") -> SqliteWriter:
         """Open the database on a thread of its own; raise an OSError that names what is wrong."""
         thread = FileThread(self.label)
-        making = partial(StagedTable, os.fspath(self.path), self.table, create=self.create, key=self.key_columns)
+        names = os.fspath(self.path), self.table
+        making = partial(StagedTable, *names, create=self.create, key=self.key_columns, mark=mark)
         opening = thread.submit(making)
         try:
             table = await asyncio.shield(opening)
@@ -172,7 +183,10 @@ class SqliteWriter(Writer[Any]):
         columns = prepared["columns"]
         if columns is not None:
             if self._rows.columns not in (None, tuple(columns)):
-                raise FlowError(f"SqliteTable(columns=...): they were {list(columns)!r}; run with resume='never'")
+                raise FlowError(
+                    f"SqliteTable(columns=...): they were {list(columns)!r}; say so again, or run with "
+                    f"resume='never', which leaves the rows of the earlier run in the table: delete them first"
+                )
             self._rows.columns = tuple(columns)
         await self._thread.run(self._table.resume, prepared["run"], prepared["epoch"], columns)
 

@@ -30,7 +30,8 @@ class FileSource(PolicedSource[T]):
     """Describe a file, or several: `path` may be a pattern (`logs/*.jsonl`, `logs/**/*.jsonl`) or a list.
 
     Several files are read one after the other, each once, those of a pattern in the order of their names; what appears
-    later is not seen.
+    later is not seen, but by a run that is resumed: it reads what sorts behind the file it goes on in, and refuses what
+    sorts before it.
     """
 
     guarantee = "read again from any position"

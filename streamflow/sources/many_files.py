@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from streamflow.model.errors import RecordError
 from streamflow.model.interfaces import Reader
-from streamflow.model.positions import Position
+from streamflow.model.positions import FilesBefore, Position
 from streamflow.model.statistics import Progress
+from streamflow.sources.files_before import files_before, followed_by, require_same_before
 
 Opening = Coroutine[Any, Any, Reader[Any]]
 
 
 class ManyFiles(Reader[Any]):
-    """Read the files at `paths` in this order; a position names its file, and is one within it.
+    """Read the files at `paths` in this order; a position names its file, is one within it, and tells those before it.
 
     One file is open at a time. `open_one` opens the file at a path; `sizes` are those of the files, as far as they
     are known.
@@ -29,7 +31,9 @@ class ManyFiles(Reader[Any]):
         self._open_one = open_one
         self._at = 0
         self._reader: Reader[Any] | None = None
-        self._here = Position(self._paths[0], line=1, offset=0)
+        #: What tells the files before the one at `_at`.
+        self._before = FilesBefore()
+        self._here = Position(self._paths[0], line=1, offset=0, before=self._before)
         self._draining = False
         #: Opening or closing that was begun: whoever is cancelled meanwhile finds it again.
         self._opening: asyncio.Task[Reader[Any]] | None = None
@@ -59,8 +63,9 @@ class ManyFiles(Reader[Any]):
         return self._reader
 
     def _leave(self, reader: Reader[Any]) -> None:
-        self._here = reader.position()
+        self._here = replace(reader.position(), before=self._before)
         self._reader = None
+        self._before = followed_by(self._before, self._paths[self._at])
         self._at += 1
         self._closing = asyncio.create_task(reader.close())
 
@@ -72,7 +77,7 @@ class ManyFiles(Reader[Any]):
 
     def position(self) -> Position:
         """Return where the next record is: in the file that is open, or where the last one ended."""
-        return self._reader.position() if self._reader is not None else self._here
+        return self._here if self._reader is None else replace(self._reader.position(), before=self._before)
 
     def progress(self) -> Progress | None:
         """Return the bytes of the files before, and of the one that is open as far as it was read."""
@@ -84,15 +89,17 @@ class ManyFiles(Reader[Any]):
         return Progress(done=done, total=max(sum(known), done) if len(known) == len(self._paths) else None)
 
     async def seek(self, position: Position) -> None:
-        """Go on in the file that `position` names."""
+        """Go on in the file that `position` names; RecordError unless the files before it are those that were read."""
         if position.source not in self._paths:
             raise RecordError(
                 f"cannot go on at {position}: that file is not among the {len(self._paths)} of this source"
             )
+        at = self._paths.index(position.source)
+        require_same_before(position, self._paths[:at])
         if self._reader is not None:
             self._leave(self._reader)
         await self._closed()
-        self._at = self._paths.index(position.source)
+        self._at, self._before = at, files_before(self._paths[:at])
         self._here = position
         await (await self._open()).seek(position)
 

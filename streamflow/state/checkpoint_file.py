@@ -77,8 +77,8 @@ class CheckpointFile(CheckpointStore):
         """Return how many there are at most."""
         return self._keep
 
-    def open(self) -> None:
-        """Lock the file, and make it if it is missing or empty."""
+    def open(self, anew: bool = False) -> None:
+        """Lock the file, and make it if it is missing or empty; `anew`, empty it first, if it is one of ours."""
         if self._db is not None:
             return
         claim(self._path)
@@ -86,14 +86,37 @@ class CheckpointFile(CheckpointStore):
         # What an earlier opening knew may have been changed by another process meanwhile.
         self._manifests, self._last, self._trusted, self._salvaged = [], 0, set(), None
         try:
-            looked_at(self._path)
-            guard(self._path, PATIENCE)
-            self._connect()
+            try:
+                self._begin()
+                if anew:
+                    self.clear()
+            except CheckpointDamaged:
+                if not anew:
+                    raise
+                self._empty()
+                self._begin()
             guard(self._path, PATIENCE)  # it may be new
             note_identity(self._path)
         except BaseException:
             self.close()
             raise
+
+    def _begin(self) -> None:
+        looked_at(self._path)
+        guard(self._path, PATIENCE)
+        self._connect()
+
+    def _empty(self) -> None:
+        """Make an empty file of ours, of which SQLite makes nothing, without giving up the lock on it.
+
+        It is the same file afterwards, so that nobody else can have it in between.
+        """
+        self._disconnect()
+        guard(self._path, PATIENCE)
+        for beside in ("-wal", "-journal"):
+            with suppress(FileNotFoundError):
+                os.remove(self._path + beside)  # first: it belongs to what is there now
+        os.truncate(self._path, 0)
 
     def _connect(self) -> None:
         """Let SQLite lock the file: in exclusive mode it needs no memory shared with others, and nobody reads half."""
@@ -287,15 +310,18 @@ class CheckpointFile(CheckpointStore):
 
     def close(self) -> None:
         """Fold everything into the one file, and unlock it."""
+        self._disconnect()
+        if self._claimed:
+            self._claimed = False
+            release(self._path)
+
+    def _disconnect(self) -> None:
         db, self._db = self._db, None
         if db is not None:
             with suppress(*FAILURES):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             with suppress(*FAILURES):
                 db.close()
-        if self._claimed:
-            self._claimed = False
-            release(self._path)
 
 
 def _name(manifest: Manifest) -> str:

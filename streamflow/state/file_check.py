@@ -49,8 +49,8 @@ def judge(start: bytes, path: str) -> None:
         return
     if ours or MARK in start or (len(start) < _AT + 4 and _MAGIC.startswith(start[: len(_MAGIC)])):
         raise CheckpointDamaged(
-            f"{path}: this checkpoint file is damaged at its beginning: bring back a copy of it, or remove it to begin "
-            "from the start"
+            f"{path}: this checkpoint file is damaged at its beginning: bring back a copy of it, or begin from the "
+            'start (resume="never")'
         )
     kind = "another program's SQLite database" if sqlite else "no checkpoint file"
     raise FlowError(f"{path}: this is {kind}, and is left as it is: give the checkpoints a file of their own")

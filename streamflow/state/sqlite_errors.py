@@ -20,7 +20,7 @@ _LITTLE = 64 * 1024
 #: What the module raises: in a damaged file its own messages may not be UTF-8.
 FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)
 #: What is left to do with a file of which nothing can be read.
-REMEDY: Final = "Bring back a copy of it, or remove it to begin from the start"
+REMEDY: Final = 'Bring back a copy of it, or begin from the start (resume="never")'
 
 
 @contextmanager

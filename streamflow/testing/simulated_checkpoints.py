@@ -37,13 +37,20 @@ class SimulatedCheckpoints(CheckpointStore):
         """Return how many are kept."""
         return KEPT
 
-    def open(self) -> None:
-        """Make it ours; FlowError if somebody has it, who has not lost power since."""
+    def open(self, anew: bool = False) -> None:
+        """Make it ours; FlowError if somebody has it, who has not lost power since.
+
+        Beginning `anew` forgets every checkpoint, in two operations as well.
+        """
         self._disk.look()
         if self._name in self._disk.held:
             raise FlowError(f"another run has {self._name!r}: wait for its end, or give this one a store of its own")
         self._disk.held.add(self._name)
         self._open = True
+        if anew:
+            self._disk.operate("clear", self._name)
+            self._saved().clear()
+            self._disk.operate("cleared", self._name)
 
     def latest(self) -> SavedCheckpoint | None:
         """Return the newest checkpoint."""
@@ -57,12 +64,6 @@ class SimulatedCheckpoints(CheckpointStore):
         self._saved().append(checkpoint)
         del self._saved()[:-KEPT]
         self._disk.operate("saved", self._name)
-
-    def clear(self) -> None:
-        """Forget every checkpoint, in two operations as well."""
-        self._disk.operate("clear", self._name)
-        self._saved().clear()
-        self._disk.operate("cleared", self._name)
 
     def close(self) -> None:
         """Let go of it."""

@@ -243,7 +243,7 @@ BETWEEN: dict[str, tuple[Callable[[str], object], str]] = {
     "the output is a folder": (lambda _: os.mkdir("out.jsonl"), "this is a directory: name a file in it"),
     "half of the checkpoints": (
         lambda _: os.truncate("x.ckpt", os.path.getsize("x.ckpt") // 2),
-        "the checkpoint file is damaged: .*remove it to begin from the start",
+        "the checkpoint file is damaged: .*or begin from the start",
     ),
 }
 
@@ -472,6 +472,7 @@ IN_MEMORY: dict[str, Callable[[sf.Flow[Any]], Any]] = {
     "first": lambda flow: flow.first(checkpoint="x.ckpt"),
     "reduce": lambda flow: flow.reduce(max, 0, checkpoint="x.ckpt"),
     "stream": streamed,
+    "list": lambda flow: flow.to([]).run(checkpoint="x.ckpt"),
 }
 
 
@@ -482,10 +483,10 @@ def test_what_is_in_memory_only_is_no_end_for_checkpoints(end: str, folder: Path
     assert names() == ["in.jsonl"]
 
 
-@pytest.mark.parametrize("end", ["list", "function", "nowhere"])
+@pytest.mark.parametrize("end", ["function", "nowhere"])
 def test_a_finished_run_is_a_reported_no_op_whatever_its_end(end: str, folder: Path) -> None:
     kept: list[Any] = []
-    ends: dict[str, Any] = {"list": kept, "function": kept.append, "nowhere": None}
+    ends: dict[str, Any] = {"function": kept.append, "nowhere": None}
     flow = sf.flow("in.jsonl").to(ends[end])
     assert go_on(flow).items_in == COUNT
     before = len(kept)

@@ -115,7 +115,7 @@ def test_the_demo_is_done_once_and_sees_what_is_wrong_with_its_output(tmp_path: 
     demo = ["demo", "--lines", "2000", "--dir", str(tmp_path)]
     assert "proof" not in json.loads(CliRunner().invoke(cli, [*demo, "--json"]).stdout)
     again = CliRunner().invoke(cli, demo)
-    assert "nothing to do (begin anew with --resume never)" in again.stderr
+    assert "nothing to do; input that came since is not read (begin anew with --resume never)" in again.stderr
     assert "0 lost, 0 twice" in again.stderr
     output = tmp_path / "enriched.jsonl"
     first, second, *rest = output.read_bytes().splitlines(keepends=True)

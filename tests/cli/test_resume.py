@@ -116,7 +116,8 @@ def test_a_run_that_failed_goes_on_once_that_is_mended_and_is_done_once(folder: 
     again = invoke("flow.toml")
     assert again.exit_code == 0
     assert again.stderr == (
-        "an earlier run had finished, after 6 items: nothing to do (begin anew with --resume never)\n"
+        "an earlier run had finished, after 6 items: nothing to do; input that came since is not read "
+        "(begin anew with --resume never)\n"
     )
     assert json.loads(invoke("flow.toml", "--json").stdout)["statistics"]["checkpoints"]["already_done"]
     assert (folder / "out.jsonl").read_text() == "0\n1\n2\n3\n4\n5\n"

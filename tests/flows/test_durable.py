@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -35,8 +36,9 @@ class Store(CheckpointStore):
     def label(self) -> str:
         return "store"
 
-    def open(self) -> None:
-        return None
+    def open(self, anew: bool = False) -> None:
+        if anew:
+            self.saved.clear()
 
     def latest(self) -> SavedCheckpoint | None:
         return self.saved[-1] if self.saved else None
@@ -46,9 +48,6 @@ class Store(CheckpointStore):
             raise OSError(errno.ENOSPC, "no space left on device", "store")
         assert all(isinstance(piece, bytes) for pieces in checkpoint.parts.values() for piece in pieces)
         self.saved.append(checkpoint)
-
-    def clear(self) -> None:
-        self.saved.clear()
 
     def close(self) -> None:
         return None
@@ -411,18 +410,93 @@ def test_no_checkpoint_completes_after_a_failure() -> None:
 def test_the_promise_is_that_of_the_weakest_pair() -> None:
     async def main() -> None:
         out: list[int] = []
-        one, other = numbers(9).to(Kept(Disk())), sf.flow(sf.inbox(1)).to(out)
+        one, other = numbers(9).to(Kept(Disk())), sf.flow(sf.inbox(1)).to(out.append)
         assert "with checkpoint=: exactly once" in one.explain()
-        text = sf.together(one, numbers(5).to(out), other).explain()
+        text = sf.together(one, numbers(5).to(out.append), other).explain()
         assert "with checkpoint=: best effort" in text
         assert "at least once (the sink cannot take back what it was given)" in text
-        assert (
-            "inbox → ListSink: best effort (the source cannot be read again, nor the sink take back anything)" in text
-        )
-        report = await sf.together(one, numbers(5).to(out)).run(checkpoint=Store())
+        assert "inbox → append: best effort (the source cannot be read again, nor the sink take back anything)" in text
+        report = await sf.together(one, numbers(5).to(out.append)).run(checkpoint=Store())
         assert "at least once" in str(report)
 
     run(main)
+
+
+def test_a_finished_run_whose_output_is_gone_says_so(tmp_path: Path) -> None:
+    output, database = tmp_path / "out.jsonl", tmp_path / "out.db"
+
+    def flow() -> sf.Runnable:
+        return sf.together(
+            sf.flow(range(9)).to(output), sf.flow([{"n": 1}]).to(sf.sinks.SqliteTable(database, "t")), _print_nothing()
+        )
+
+    options: dict[str, Any] = {"checkpoint": tmp_path / "run.ckpt"}
+    flow().run_sync(**options)
+    report = flow().run_sync(**options)
+    assert report.statistics.checkpoints is not None
+    assert report.statistics.checkpoints.already_done
+    for gone in (output, database):
+        gone.unlink()
+        with pytest.raises(sf.FlowError, match=rf"an earlier run had finished, but \S*{gone.name} is gone.*'never'"):
+            flow().run_sync(**options)
+        flow().run_sync(**options, resume="never")
+        assert gone.exists()
+        assert flow().run_sync(**options).items_in == 0
+
+
+def _print_nothing() -> sf.Runnable:
+    return sf.flow([1]).to(_nothing)
+
+
+@pytest.mark.parametrize(("key", "emptied"), [(None, False), (None, True), ("n", False)])
+def test_rows_of_an_earlier_run_stay_where_one_begins_anew_and_this_is_told(
+    key: str | None, emptied: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "out.db"
+
+    def flow() -> sf.Runnable:
+        return sf.flow([{"n": 1}, {"n": 2}]).to(sf.sinks.SqliteTable(path, "t", key=key))
+
+    options: dict[str, Any] = {"resume": "never"}
+    flow().run_sync(checkpoint=tmp_path / "run.ckpt", **options)
+    flow().run_sync(checkpoint=tmp_path / "run.ckpt")
+    if key is None and not emptied:  # another flow's rows are its own
+        sf.flow([{"n": 9}]).to(sf.sinks.SqliteTable(path, "t")).run_sync(checkpoint=tmp_path / "other.ckpt")
+    assert not caplog.records
+    with closing(sqlite3.connect(path)) as database:
+        if emptied:
+            database.execute("DELETE FROM t")
+            database.commit()
+        flow().run_sync(checkpoint=tmp_path / "run.ckpt", **options)
+        rows = sorted(n for (n,) in database.execute("SELECT n FROM t"))
+    if key is None and not emptied:
+        assert rows == [1, 1, 2, 2, 9]
+        assert "table 't' has rows of an earlier run with these checkpoints" in caplog.text
+        assert "delete them first, or use key=" in caplog.text
+    else:
+        assert rows == [1, 2]
+        assert not caplog.records
+
+
+@pytest.mark.parametrize(("at", "length"), [(0, 50), (100, 3000), (5000, 4000)])
+def test_a_damaged_file_of_checkpoints_is_begun_anew(at: int, length: int, tmp_path: Path) -> None:
+    path, flow = tmp_path / "run.ckpt", sf.flow(range(9)).to(tmp_path / "out.jsonl")
+    flow.run_sync(checkpoint=path)
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + b"\xff" * length + content[at + length :])
+    with pytest.raises(sf.CheckpointDamaged, match='resume="never"'):
+        flow.run_sync(checkpoint=path)
+    assert flow.run_sync(checkpoint=path, resume="never").items_in == 9
+    assert flow.run_sync(checkpoint=path).items_in == 0
+
+
+def test_a_list_is_refused_since_the_next_process_has_another() -> None:
+    flow = numbers(9).to([])
+    assert "with checkpoint=: refused, because of ListSink: what is in a list is in no checkpoint" in flow.explain()
+    with pytest.raises(
+        sf.FlowError, match=r"in no checkpoint, and gone with its process: write to a file or a table, or give"
+    ):
+        flow.run_sync(checkpoint=Store())
 
 
 def test_a_run_that_is_paused_and_whose_process_ends_is_gone_on_with_by_the_next() -> None:

@@ -284,7 +284,7 @@ def test_a_checkpoint_that_cannot_be_whole_says_for_whom_it_waits() -> None:
 
     async def main() -> None:
         seen: list[Any] = []
-        flow = sf.flow(FaultySource(items=range(100), delay=0.01)).map(stuck).buffer(5).map(abs).to([])
+        flow = sf.flow(FaultySource(items=range(100), delay=0.01)).map(stuck).buffer(5).map(abs).to(None)
         options: dict[str, Any] = {"on_event": seen.append, "stall_after": 5, "every": 0.1}
         async with flow.start(checkpoint=SimulatedCheckpoints(SimulatedDisk()), **options) as handle:
             await asyncio.sleep(12)

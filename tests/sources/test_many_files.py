@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import streamflow as sf
 from streamflow.testing import check_leaks, run
+from streamflow.testing.conformance.sources import unpack
 
 
 def fill(folder: Path, *counts: int) -> list[Path]:
@@ -177,3 +178,109 @@ def test_a_file_of_a_description_is_named_in_reports(tmp_path: Path) -> None:
     assert json.loads(json.dumps(sf.flow(tmp_path / "*.jsonl").to(None).run_sync().as_dict(), default=str))
     with pytest.raises(sf.FlowError, match="expected the path"):
         sf.sources.JsonLines([])
+
+
+async def read_until(source: Any, last: str) -> tuple[list[str], sf.Position]:
+    """Read up to and with the item `last`; return all, and the position behind it."""
+    reader = await source.open()
+    out: list[str] = []
+    while last not in out:
+        batch = await reader.read(1)
+        assert batch is not None
+        out += unpack(source, batch)
+    position = reader.position()
+    await reader.close()
+    return out, position
+
+
+async def read_from(source: Any, position: sf.Position) -> list[str]:
+    reader = await source.open()
+    try:
+        await reader.seek(position)
+        out: list[str] = []
+        while (batch := await reader.read(100)) is not None:
+            out += unpack(source, batch)
+        return out
+    finally:
+        await reader.close()
+
+
+@settings(max_examples=80)
+@given(
+    then=st.sets(st.integers(0, 20), min_size=1),
+    now=st.sets(st.integers(0, 20)),
+    at=st.integers(0, 20),
+)
+def test_only_what_was_read_may_stand_before_a_position(
+    then: set[int], now: set[int], at: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("before")
+    here = sorted(then)[at % len(then)]
+    for n in then:
+        (folder / f"{n:02}.txt").write_text(f"{n}\n")
+    source = sf.sources.TextLines(folder / "*.txt")
+    read, position = run(read_until(source, str(here)))
+    for n in then - {here}:
+        (folder / f"{n:02}.txt").unlink()
+    now |= {here}
+    for n in now:
+        (folder / f"{n:02}.txt").write_text(f"{n}\n")
+    if {n for n in now if n < here} == {n for n in then if n < here}:
+        assert read + run(read_from(source, position)) == [str(n) for n in sorted(now)]
+    else:
+        with pytest.raises(sf.RecordError, match=r"cannot go on at .*names that sort behind.*resume='never'"):
+            run(read_from(source, position))
+
+
+@pytest.mark.parametrize(
+    ("come", "gone", "told"),
+    [
+        (["1", "3"], [], r"1 file of .* before it, and 3 files do now: \S*1\.txt, \S*3\.txt came since and would"),
+        (["1"], ["2"], "some were replaced by others or renamed since"),
+        ([], ["2"], "and no file do now: some were removed or renamed since"),
+        (["1", "3", "31"], ["2"], "some of them came since and would never be read"),
+    ],
+)
+def test_what_came_or_went_before_a_position_is_named(
+    come: list[str], gone: list[str], told: str, tmp_path: Path
+) -> None:
+    """Die in the middle of 4, and have other files before it: they would never be read."""
+    pattern, out, checkpoint = tmp_path / "*.txt", tmp_path / "out", tmp_path / "run.ckpt"
+    for name in "24":
+        (tmp_path / f"{name}.txt").write_text("".join(f"{name}-{n}\n" for n in range(6)))
+    struck = True
+
+    def flow() -> Any:
+        return (
+            sf.flow(sf.sources.TextLines(pattern, chunk=4))
+            .buffer(1)
+            .map(slowly, concurrency=1)
+            .to(sf.sinks.TextLines(out))
+        )
+
+    async def slowly(line: str) -> str:
+        await asyncio.sleep(0.05)
+        if struck and line == "4-5":
+            raise RuntimeError("struck by lightning")
+        return line
+
+    async def main() -> None:
+        nonlocal struck
+        with pytest.raises(RuntimeError):
+            await flow().run(checkpoint=checkpoint, every=0.01)
+        struck = False
+        for name in gone:
+            (tmp_path / f"{name}.txt").rename(tmp_path / f"{name}.read")
+        for name in come:
+            (tmp_path / f"{name}.txt").write_text(f"{name}-1\n")
+        with pytest.raises(sf.RecordError, match=told):
+            await flow().run(checkpoint=checkpoint)
+        for name in gone:
+            (tmp_path / f"{name}.read").rename(tmp_path / f"{name}.txt")
+        for name in come:
+            (tmp_path / f"{name}.txt").unlink()
+        (tmp_path / "5.txt").write_text("5-1\n")
+        await flow().run(checkpoint=checkpoint)
+        assert out.read_text().split() == [*(f"2-{n}" for n in range(6)), *(f"4-{n}" for n in range(6)), "5-1"]
+
+    run(main)

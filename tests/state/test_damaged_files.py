@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -246,3 +248,77 @@ def test_a_later_version_is_refused_and_named(tmp_path: Path, image: bytes) -> N
     with pytest.raises(CheckpointDamaged, match=r"streamflow 3\.1\.4 wrote these .*, in format 2; .*update it"):
         file.open()
     assert path.read_bytes() == before
+
+
+def flipped(image: bytes, at: int) -> bytes:
+    return image[:at] + bytes([image[at] ^ 0xFF]) + image[at + 1 :]
+
+
+def test_whatever_is_damaged_a_file_of_ours_is_begun_anew(image: bytes, tmp_path: Path) -> None:
+    """Flip bytes of each kind of page, the very first too, and cut it anywhere: resume="never" gets past all."""
+    path = tmp_path / "run.ckpt"
+    places = [*range(0, 110, 5), *range(110, len(image), 397)]
+    damaged = [flipped(image, at) for at in places] + [image[:length] for length in range(0, len(image), 397)]
+    for content in [*damaged, image[:100] + bytes(len(image) - 100), image]:
+        path.write_bytes(content)
+        file = CheckpointFile(path)
+        file.open(anew=True)
+        assert file.latest() is None
+        file.save(SAVED[0])
+        file.close()
+        file.open()
+        assert file.latest() == SAVED[0]
+        assert file.faults() == []
+        file.close()
+    assert sorted(os.listdir(tmp_path)) == ["image.ckpt", "run.ckpt"]
+
+
+def test_what_lies_beside_a_damaged_file_is_not_folded_into_the_new_one(image: bytes, tmp_path: Path) -> None:
+    path, beside = tmp_path / "run.ckpt", tmp_path / "run.ckpt-wal"
+    path.write_bytes(image)
+    file = CheckpointFile(path)
+    file.open()
+    file.save(checkpoint(5))
+    log, content = beside.read_bytes(), path.read_bytes()
+    file.close()
+    assert log
+    path.write_bytes(flipped(content, 3))
+    beside.write_bytes(log)
+    file.open(anew=True)
+    assert file.latest() is None
+    file.close()
+    assert not beside.exists()
+
+
+@pytest.mark.parametrize("content", [b"my diary", b"SQLite format 3\x00" + bytes(4080)])
+def test_what_is_no_file_of_ours_is_not_begun_anew(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "diary"
+    path.write_bytes(content)
+    with pytest.raises(FlowError, match="is left as it is"):
+        CheckpointFile(path).open(anew=True)
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_file_that_another_process_has_is_not_begun_anew(image: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    path.write_bytes(image)
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from streamflow.state.checkpoint_file import CheckpointFile; "
+            "CheckpointFile(sys.argv[1]).open(); print('open', flush=True); sys.stdin.read()",
+            str(path),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"open\n"
+        damaged = flipped(path.read_bytes(), 3)
+        path.write_bytes(damaged)
+        with pytest.raises(FlowError, match=r"has this checkpoint file"):
+            CheckpointFile(path).open(anew=True)
+        assert path.read_bytes() == damaged
+        child.kill()
