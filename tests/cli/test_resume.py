@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from streamflow.cli.checkpoint_lines import goes_on, in_the_end, stopped
 from streamflow.cli.commands import cli
+from streamflow.metrics.report import RunReport
 from streamflow.model.events import RunGoesOn
 from streamflow.model.statistics import CheckpointStatistics, RunStatistics, StageStatistics
 
@@ -196,6 +197,13 @@ def test_what_is_not_promised_is_not_said() -> None:
         assert "0 " not in said.partition("all: ")[2]
     for state in ("failed", "cancelled", "suspended"):
         assert in_the_end(state, figures(**resumed)) == ""
+
+
+def test_the_report_calls_a_checkpoint_what_all_others_call_it() -> None:
+    found = figures(resumed_from=4, resumed_at=2_000, saved=57, failed=1, bytes=2048, seconds=0.002)
+    said = str(RunReport("finished", found)).partition("checkpoints in a.ckpt: ")[2]
+    assert said.startswith("resumed at 2,000 items (checkpoint 4), 57 taken, the last (checkpoint 5) of 2 KiB, written")
+    assert ", 1 could not be kept, " in said
 
 
 def test_where_there_is_nothing_to_go_on_from_none_is_promised() -> None:

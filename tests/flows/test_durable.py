@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
+from streamflow.engine.guarantees import guarantees
 from streamflow.engine.stages import join
 from streamflow.model import events
 from streamflow.model.checkpoint import SavedCheckpoint
@@ -417,12 +418,19 @@ def test_the_promise_is_that_of_the_weakest_pair() -> None:
         assert "with checkpoint=: best effort" in text
         assert "at least once (the sink cannot take back what it was given)" in text
         assert (
-            "inbox → ListSink: best effort (the source cannot be read again, nor the sink take back anything)" in text
+            "inbox → ListSink #2: best effort (the source cannot be read again, nor the sink take back anything)" in text
         )
         report = await sf.together(one, numbers(5).to(out)).run(checkpoint=Store())
         assert "at least once" in str(report)
 
     run(main)
+
+
+def test_pairs_of_one_label_are_told_apart() -> None:
+    flow = sf.merge(sf.flow(range(3)), sf.flow(range(4))).to(print)
+    found = [(one.source, one.sink) for one in guarantees(flow.plan)]
+    assert found == [("range", "print"), ("range #2", "print")]
+    assert "range #2 → print: " in flow.explain()
 
 
 def test_a_run_that_is_paused_and_whose_process_ends_is_gone_on_with_by_the_next() -> None:
