@@ -39,7 +39,10 @@ def validate_files(references: Sequence[str], *, imports: bool, allowed: Sequenc
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hold the problems of a file, or the one error that Python's flow gives, and what is promised of checkpoints."""
+    """Hold the problems of a file, or the one error that Python's flow gives, and what is promised of checkpoints.
+
+    `asks` tells whether the file itself asks for some; else that is what a run with checkpoint= would promise.
+    """
 
     file: str
     problems: Sequence[Any] = ()

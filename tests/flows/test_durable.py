@@ -417,9 +417,8 @@ def test_the_promise_is_that_of_the_weakest_pair() -> None:
         text = sf.together(one, numbers(5).to(out), other).explain()
         assert "with checkpoint=: best effort" in text
         assert "at least once (the sink cannot take back what it was given)" in text
-        assert (
-            "inbox → ListSink #2: best effort (the source cannot be read again, nor the sink take back anything)" in text
-        )
+        because = "the source cannot be read again, nor the sink take back anything"
+        assert f"inbox → ListSink #2: best effort ({because})" in text
         report = await sf.together(one, numbers(5).to(out)).run(checkpoint=Store())
         assert "at least once" in str(report)
 
