@@ -174,6 +174,27 @@ def test_validate_says_what_is_promised_of_each_pair(folder: Path) -> None:
     assert [pair["promise"] for pair in found["guarantees"]] == ["at least once", "exactly once"]
 
 
+def test_validate_says_what_checkpoints_would_promise_where_there_are_none(folder: Path) -> None:
+    flow = folder / "flow.toml"
+    flow.write_text("\n".join(line for line in flow.read_text().splitlines() if not line.startswith("checkpoint")))
+    said = "valid\n  with checkpoint=: exactly once\n"
+    assert CliRunner().invoke(cli, ["validate", "flow.toml"]).stdout == f"flow.toml: {said}"
+    (folder / "flow.py").write_text(
+        "import streamflow as sf\n"
+        "bad = sf.dead_letter('bad.jsonl')\n"
+        "flow = sf.flow('in.jsonl').map(str, on_error=bad).to('out.jsonl')\n"
+    )
+    lines = CliRunner().invoke(cli, ["validate", "--imports", "flow.py"]).stdout.splitlines()
+    assert lines == [
+        "flow.py: valid",
+        "  with checkpoint=: exactly once",
+        "     in.jsonl → out.jsonl: exactly once",
+        "     in.jsonl → bad.jsonl: exactly once",
+    ]
+    (found,) = json.loads(CliRunner().invoke(cli, ["validate", "flow.toml", "--json"]).stdout)["files"]
+    assert (found["with_checkpoints"], "guarantees" in found) == (["with checkpoint=: exactly once"], False)
+
+
 # -- in words -----------------------------------------------------------------------------------------------------
 
 
