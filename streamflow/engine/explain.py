@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
@@ -128,11 +127,15 @@ def to_mermaid(plan: Plan) -> str:
 
 
 def _quoted(text: str) -> str:
+    from html import escape  # late: it holds the names of all characters
+
     return escape(text, quote=True).replace("|", "&#124;")
 
 
 def to_html(plan: Plan) -> str:
     """Return the plan as an HTML fragment without scripts: one box a stage, and its promises below."""
+    from html import escape  # late, as above
+
     boxes = []
     for stage in plan.stages:
         labels = "".join(f"<div>{escape(label)}</div>" for label in stage.labels)
