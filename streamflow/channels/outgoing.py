@@ -96,7 +96,7 @@ class Outgoing:
             self._encode([item])
         except Exception as error:
             raise NotSerialisable(
-                f"edge {self._edge!r} spills to the disk, and an item ({type(item).__name__}) cannot be written down: "
+                f"edge {self._edge!r} spills to the disk, and an item ({type(item).__name__}) cannot go there: "
                 f"{error}; hand on plain data, or choose another overflow"
             ) from error
 

@@ -48,7 +48,8 @@ def _invoked() -> int | str | None:
     from streamflow.cli.verb import ReaderHasLeft
 
     try:
-        cli.main(prog_name="streamflow", standalone_mode=False)
+        code = cli.main(prog_name="streamflow", standalone_mode=False)
+        return code if isinstance(code, int) else 0  # what `Verb` exits with: click hands it back, as it is told to
     except SystemExit as ended:  # a verb's own code
         return ended.code
     except click.ClickException as mistake:

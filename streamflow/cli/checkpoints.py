@@ -32,19 +32,22 @@ def _opened(path: str) -> Iterator[CheckpointFile]:
 
 
 def list_checkpoints(path: str, *, as_json: bool) -> None:
-    """Print each checkpoint in a file, the newest first."""
+    """Print each checkpoint in a file, the newest first; before them, those that are not to be read any more."""
     with _opened(path) as file:
-        kept = file.checkpoints()
+        nameless, kept = file.nameless(), file.checkpoints()
     size = os.path.getsize(path)
     if as_json:
-        click.echo(json.dumps({"file": path, "bytes": size, "checkpoints": [_values(one) for one in kept]}))
+        values = [_values(one) for one in kept]
+        click.echo(json.dumps({"file": path, "bytes": size, "nameless": nameless, "checkpoints": values}))
         return
-    click.echo(f"{path}: {_counted(len(kept))}, {size:,} bytes")
-    if kept:
-        click.echo(f"{'epoch':>9}  {'when':<23}  {'stand':<9}  {'items':>13}  {'bytes':>13}  {'parts':>5}")
+    click.echo(f"{path}: {_counted(len(nameless) + len(kept))}, {size:,} bytes")
+    if nameless or kept:
+        click.echo(f"{'checkpoint':>10}  {'when':<23}  {'stand':<9}  {'items':>13}  {'bytes':>13}  {'parts':>5}")
+    for fault in nameless:
+        click.echo(f"{'?':>10}  damaged: {fault}")
     for one in kept:
         told = one.manifest
-        row = f"{told.epoch:>9,}  {_when(told.taken_at):<23}  {told.stand:<9}  {told.items:>13,}  {told.size:>13,}"
+        row = f"{told.epoch:>10,}  {_when(told.taken_at):<23}  {told.stand:<9}  {told.items:>13,}  {told.size:>13,}"
         click.echo(f"{row}  {len(told.parts):>5,}{f'  damaged: {one.fault}' if one.fault else ''}")
 
 

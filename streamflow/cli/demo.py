@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ def run_demo(lines: int, folder: Path, seed: int, resume: str, as_json: bool) ->
     except (FlowError, OSError) as error:
         explain(error, console, None)
         return USAGE
+    except KeyboardInterrupt:
+        console.print("stopped while the log was being written: nothing is left of it; the same command begins anew")
+        return 128 + signal.SIGINT
     flow = access_log_flow(folder)
     if not as_json:
         console.print("\n[bold]The plan[/] (streamflow/cli/demo_flow.py, flow.explain())")
@@ -45,14 +49,19 @@ def run_demo(lines: int, folder: Path, seed: int, resume: str, as_json: bool) ->
     report, code = perform(flow, console, checkpoint=folder / CHECKPOINTS, every=EVERY, resume=resume)
     if report is None:
         return code
-    proof = _proof(report, folder, console)
+    try:
+        proof = _proof(report, folder, console)
+    except FlowError as error:
+        explain(error, console, None)
+        return USAGE
     if as_json:
         plain = report.as_dict() | ({"proof": proof._asdict()} if proof is not None else {})
         code = print_json(plain, console) or code
     elif not had_finished(report):
         _show(report, folder, console)
     if proof is not None:
-        console.print(f"\nresumed at {_resumed_at(report):,}: [bold]{proof}[/]", highlight=False)
+        begun = "what it wrote" if had_finished(report) else f"\nresumed at {_resumed_at(report):,}"
+        console.print(f"{begun}: [bold]{proof}[/]", highlight=False)
     return code if proof is None or proof.holds else FAILED
 
 
@@ -63,8 +72,11 @@ def _proof(report: RunReport, folder: Path, console: Console) -> Proof | None:
         return None
     from streamflow.cli.demo_proof import proved
 
-    with console.status("comparing what is there with what a plain loop makes of the log"):
-        return proved(folder)
+    try:
+        with console.status("comparing what is there with what a plain loop makes of the log"):
+            return proved(folder)
+    except FileNotFoundError as error:
+        raise FlowError(f"{error.filename} was removed since: begin anew with --resume never") from None
 
 
 def _resumed_at(report: RunReport) -> int:

@@ -12,8 +12,6 @@ from streamflow.cli.describing import Described, described, is_configuration
 from streamflow.cli.exit_codes import USAGE, exit_code
 from streamflow.cli.perform import explain, had_finished, perform, print_error, print_report
 from streamflow.cli.report_file import LastReport, ReportFile
-from streamflow.cli.rooting import require_inside, within
-from streamflow.configuration.checkpoints import Checkpoints
 from streamflow.configuration.references import load
 from streamflow.flows.flow import Flow, flow
 from streamflow.flows.resolve import as_followed, as_sink, as_source, dead_letter
@@ -27,6 +25,8 @@ from streamflow.sinks.stdout import Stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from streamflow.configuration.checkpoints import Checkpoints
 
 
 def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[str, Any]) -> int:
@@ -50,6 +50,8 @@ def run_flow(reference: str | None, steps: list[tuple[str, str]], options: dict[
         if options["memory"] is not None:
             memory_of("--memory", options["memory"])
         if options["root"]:
+            from streamflow.cli.rooting import require_inside, within  # late: few ask for it
+
             runnable = within(runnable, options["root"])
             require_inside(checkpoints.path if checkpoints is not None else None, options["root"])
         kept = _report_file(runnable, options, reference)
@@ -88,6 +90,8 @@ def _checkpoints(written: Checkpoints | None, options: dict[str, Any]) -> Checkp
     if "every" in given:
         given["every"] = duration_of("--every", given["every"])
     if options["checkpoint"] is not None:
+        from streamflow.configuration.checkpoints import Checkpoints  # late, as above
+
         return dataclasses.replace(written or Checkpoints(options["checkpoint"]), path=options["checkpoint"], **given)
     if written is None and given:
         raise FlowError(f"--{next(iter(given))} is about checkpoints: say where they are kept, with --checkpoint FILE")

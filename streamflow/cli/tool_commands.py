@@ -127,7 +127,7 @@ def checkpoints() -> None:
 @click.argument("file")
 @as_json("them")
 def list_them(file: str, as_json: bool) -> None:
-    """List the checkpoints in FILE, the newest first: epoch, when, how many items, how large.
+    """List the checkpoints in FILE, the newest first: when, how many items, how large, whether damaged.
 
     \b
     Example: streamflow checkpoints ls events.ckpt

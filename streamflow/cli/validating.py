@@ -15,6 +15,7 @@ from streamflow.cli.exit_codes import CONFIGURATION
 from streamflow.cli.standard_output import tell
 from streamflow.configuration.problem import ConfigurationError
 from streamflow.configuration.references import is_reference
+from streamflow.engine.explain import promises
 from streamflow.engine.guarantees import Guarantee, weakest
 from streamflow.model.errors import FlowError
 from streamflow.model.printable import printable
@@ -39,17 +40,23 @@ def validate_files(references: Sequence[str], *, imports: bool, allowed: Sequenc
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hold the problems of a file, or the one error that Python's flow gives, and what is promised of checkpoints."""
+    """Hold the problems of a file, or the one error that Python's flow gives, and what is promised of checkpoints.
+
+    `would` says what a run with checkpoint= would promise, where the file itself asks for none.
+    """
 
     file: str
     problems: Sequence[Any] = ()
     guarantees: tuple[Guarantee, ...] = ()
+    would: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         plain: dict[str, Any] = {"file": self.file, "problems": [_plain(problem) for problem in self.problems]}
         if self.guarantees:
             plain |= {"guarantees": [asdict(one) for one in self.guarantees], "weakest": weakest(self.guarantees)}
+        if self.would:
+            plain["with_checkpoints"] = self.would
         return plain
 
 
@@ -62,9 +69,11 @@ def _looked_at(reference: str, imports: bool, allowed: Sequence[str]) -> Found:
         elif is_configuration(reference):
             from streamflow.configuration.flow_file import FlowFile
 
-            return Found(reference, (), FlowFile(reference, imports=imports, allowed=allowed).guarantees)
+            file = FlowFile(reference, imports=imports, allowed=allowed)
+            asks = file.checkpoints is not None
+            return Found(reference, (), file.guarantees, () if asks or file.plan is None else promises(file.plan))
         else:
-            described_by(reference).plan  # noqa: B018 - what does not go together is told now
+            return Found(reference, would=promises(described_by(reference).plan))
     except ConfigurationError as error:
         return Found(reference, error.problems)
     except FlowError as error:
@@ -93,6 +102,8 @@ def _show(found: Found) -> None:
         click.echo(f"error: {error}\n" if isinstance(error, FlowError) else f"{error}\n", err=True)
     number = len(found.problems)
     tell(f"{found.file}: {'valid' if not number else f'{number} mistakes' if number > 1 else 'one mistake'}")
+    for line in found.would:
+        tell(f"  {printable(line)}")
     for one in found.guarantees:
         tell(f"  {printable(str(one))}")
     if len(found.guarantees) > 1:

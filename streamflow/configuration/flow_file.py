@@ -22,6 +22,7 @@ from streamflow.configuration.signature import mismatch
 from streamflow.configuration.stand_ins import anything, anything_async, stood_for, unchanged
 from streamflow.configuration.values import WRONG, Converter, options_of, required_of
 from streamflow.engine.guarantees import Guarantee, guarantees
+from streamflow.engine.plan import Plan
 from streamflow.engine.planner import shared_files
 from streamflow.files.registry import Registry
 from streamflow.flows.flow import Flow, flow
@@ -88,9 +89,14 @@ class FlowFile:
         return self._runnable
 
     @property
+    def plan(self) -> Plan | None:
+        """Return the plan, if the flow is known."""
+        return self._runnable.plan if self._runnable is not None else None
+
+    @property
     def guarantees(self) -> tuple[Guarantee, ...]:
         """Return what is promised of each source and sink, if there are checkpoints and the flow is known."""
-        return guarantees(self._runnable.plan) if self.checkpoints is not None and self._runnable is not None else ()
+        return guarantees(self.plan) if self.checkpoints is not None and self.plan is not None else ()
 
     def normalised(self) -> dict[str, Any]:
         """Return the values of the file with every default written out, and no variable put in."""

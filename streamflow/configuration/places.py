@@ -6,7 +6,6 @@ The text is known to be valid, `tomllib` has taken it: what is scanned here is c
 from __future__ import annotations
 
 import re
-import tomllib
 from bisect import bisect_right
 from typing import NamedTuple
 
@@ -129,6 +128,8 @@ class _Scanner:
         while True:
             self._take(_BLANK)
             if self.text[self.at] in "\"'":
+                import tomllib  # late: who only catches the error reads no file
+
                 parts.append(tomllib.loads(f"key = {self._take(_STRING)}")["key"])
             else:
                 parts.append(self._take(_BARE))

@@ -198,7 +198,7 @@ class Durable:
         self._kept_at = time.monotonic()
         if self._failing:
             self._failing = False
-            _log.warning("%s: checkpoints are taken again, the last is number %d", self._store.label, epoch)
+            _log.warning("%s: checkpoints are taken again, the last is checkpoint %d", self._store.label, epoch)
 
     async def _may_be_kept(self) -> bool:
         """Tell whether the first checkpoint may be there, though the disk has said that it could not keep it."""

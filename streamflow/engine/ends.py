@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Container, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from streamflow.channels.spilling import SpillChannel
 from streamflow.engine.kept_state import KeptState
 from streamflow.model.interfaces import Pool, Reader, Writer
+
+if TYPE_CHECKING:
+    from streamflow.channels.spilling import SpillChannel
 
 _ERRORS = (Exception, asyncio.CancelledError)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from streamflow.engine.guarantees import guarantees, weakest
 from streamflow.engine.plan import Plan, PlannedEdge, PlannedStage
@@ -25,7 +24,7 @@ def explain(plan: Plan) -> str:
         if stage.source is not None:
             _show(plan, stage, None, 0, lines, shown)
     lines.append(_promise(plan))
-    lines += _guarantees(plan)
+    lines += promises(plan)
     if plan.timed:
         lines.append("event time: carried with each item, because what goes by it stands behind an edge")
     if plan.exact:
@@ -102,7 +101,7 @@ def _promise(plan: Plan) -> str:
     return f"not repeatable byte for byte, because of {', '.join(plan.because)}: the output depends on time or arrival"
 
 
-def _guarantees(plan: Plan) -> list[str]:
+def promises(plan: Plan) -> list[str]:
     """Say what a run with checkpoints promises when it is broken off: the weakest, and each pair."""
     found = guarantees(plan)
     cannot = [stage.sink for stage in plan.stages if stage.sink is not None and stage.sink.unresumable]
@@ -128,11 +127,15 @@ def to_mermaid(plan: Plan) -> str:
 
 
 def _quoted(text: str) -> str:
+    from html import escape  # late: it holds the names of all characters
+
     return escape(text, quote=True).replace("|", "&#124;")
 
 
 def to_html(plan: Plan) -> str:
     """Return the plan as an HTML fragment without scripts: one box a stage, and its promises below."""
+    from html import escape  # late, as above
+
     boxes = []
     for stage in plan.stages:
         labels = "".join(f"<div>{escape(label)}</div>" for label in stage.labels)
@@ -145,5 +148,5 @@ def to_html(plan: Plan) -> str:
             + (f'<div style="color:#666">→ {onward}</div>' if onward else "")
             + "</td>"
         )
-    promises = "<br/>".join(escape(line.strip()) for line in (_promise(plan), *_guarantees(plan)))
-    return f"<table><tr>{''.join(boxes)}</tr></table><small>{promises}</small>"
+    told = "<br/>".join(escape(line.strip()) for line in (_promise(plan), *promises(plan)))
+    return f"<table><tr>{''.join(boxes)}</tr></table><small>{told}</small>"

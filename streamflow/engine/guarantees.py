@@ -14,7 +14,10 @@ ORDER: tuple[Promise, ...] = ("exactly once", "at least once", "at most once", "
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """Join a source and a sink that its items reach by what is promised, and why it is no more."""
+    """Join a source and a sink that its items reach by what is promised, and why it is no more.
+
+    Both have the names that they have in a checkpoint: two of one label are told apart.
+    """
 
     source: str
     sink: str
@@ -43,7 +46,7 @@ def guarantees(plan: Plan) -> tuple[Guarantee, ...]:
                 promise = "at most once" if taken_back else "best effort"
                 because = "the source cannot be read again"
                 because += "" if taken_back else ", nor the sink take back anything"
-            found.append(Guarantee(stage.source.label, other.sink.label, promise, because))
+            found.append(Guarantee(stage.keys[0], other.keys[-1], promise, because))
     return tuple(found)
 
 

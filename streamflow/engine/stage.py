@@ -297,10 +297,10 @@ class Stage(ABC):
         try:
             return self.writing.encode(piece)
         except NotSerialisable as error:
-            from streamflow.state.encoding import blame_key  # late: most runs keep no checkpoints
+            from streamflow.state.encoding import REMEDY, blame_key  # late: most runs keep no checkpoints
 
             whose = blame_key(kept_by_key(piece)) if self._has_keys(key) else ""
-            raise NotSerialisable(f"{key}: {whose or error}") from error.__cause__
+            raise NotSerialisable(f"{key}: {whose or error}; {REMEDY}") from error.__cause__
 
     def _has_keys(self, key: str) -> bool:
         """Tell whether what is kept under this name is kept by keys of the user's."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from streamflow.channels.memory import Channel
-from streamflow.channels.spill_disk import SpillDisk
-from streamflow.channels.spilling import SpillChannel
 from streamflow.engine.ahead import may_wait
 from streamflow.engine.durable import LEAST_EVERY, RESUME, Durable, Resume, check_resumable
 from streamflow.engine.ends import Ends
@@ -27,10 +24,7 @@ from streamflow.engine.stages.concurrent import ConcurrentStage
 from streamflow.engine.stages.expand import AsyncExpandStage
 from streamflow.engine.stages.fan_in import ConcatStage, FanInStage, MergeStage, ZipStage
 from streamflow.engine.stages.fused import FusedStage
-from streamflow.engine.stages.join import JoinStage
-from streamflow.engine.stages.keyed import KeyedStage
 from streamflow.engine.stages.placed import PlacedStage
-from streamflow.engine.stages.process import ProcessStage
 from streamflow.engine.stages.sink import SinkStage
 from streamflow.engine.stages.source import SourceStage
 from streamflow.engine.stages.timed import BatchStage, DebounceStage, ThrottleStage, TimedStage, TimeoutStage
@@ -52,6 +46,9 @@ from streamflow.operators.flat_map import FlatMap
 from streamflow.operators.keyed_apart import KeyedApart
 from streamflow.operators.map import Apply
 from streamflow.operators.placed import PlacedApply
+
+if TYPE_CHECKING:
+    from streamflow.channels.spilling import SpillChannel
 
 #: Where checkpoints are kept.
 CheckpointPlace = str | os.PathLike[str] | CheckpointStore
@@ -106,9 +103,8 @@ class Wiring:
             watched = stage.writer is not None and stage.writer.watched
             stage.eager_flush = watched or not self.plan.bounded_at(stage.planned.index)
         self._connect()
-        for channel in self.channels:
-            if isinstance(channel, SpillChannel):
-                await self._open_edge(channel)
+        for _, channel in self._spilling_edges():
+            await self._open_edge(channel)
         await self._restore_edges(resume)
         if resume is not None:
             for stage in self.stages:
@@ -129,11 +125,13 @@ class Wiring:
         self.ends.edges.append(channel)
         await channel.open()
 
-    def _durable_edges(self) -> Iterator[tuple[str, SpillChannel]]:
+    def _spilling_edges(self) -> Iterator[tuple[str, SpillChannel]]:
         for edge, channel in zip(self.plan.edges, self.channels, strict=True):
-            if edge.spilling is not None and self.beside is not None:
-                assert isinstance(channel, SpillChannel)
-                yield edge.spilling.key, channel
+            if edge.spilling is not None:
+                yield edge.spilling.key, cast("SpillChannel", channel)
+
+    def _durable_edges(self) -> Iterator[tuple[str, SpillChannel]]:
+        return self._spilling_edges() if self.beside is not None else iter(())
 
     async def _restore_edges(self, resume: Checkpoint | None) -> None:
         for key, channel in self._durable_edges():
@@ -219,10 +217,14 @@ class Wiring:
         if planned.kind == "zip":
             return ZipStage(*common, pairs=pairs)
         if planned.kind == "join":
+            from streamflow.engine.stages.join import JoinStage  # late, as are others: few flows have one
+
             return JoinStage(*common, waits=may_wait(self.plan, planned.index))
         if planned.kind == "batch":
             return BatchStage(*timed, pairs=pairs)
         if planned.kind == "process":
+            from streamflow.engine.stages.process import ProcessStage
+
             return ProcessStage(*timed, pairs=pairs, stamped=self.plan.timed)
         if planned.kind == "sink":
             return SinkStage(*common, self.ends.writers[planned.index], pairs=pairs)
@@ -255,6 +257,8 @@ class Wiring:
         )
 
     def _keyed(self, planned: PlannedStage, pairs: bool) -> Stage:
+        from streamflow.engine.stages.keyed import KeyedStage
+
         assert isinstance(planned.operator, KeyedApart)
         on = planned.operator.on
         return KeyedStage(
@@ -315,7 +319,11 @@ class Wiring:
         return channel
 
     def _spilling(self, name: str, edge: PlannedEdge, spilling: Spilling, between: tuple[str, str]) -> SpillChannel:
-        from streamflow.state.encoding import decode, encode  # late: most runs write none
+        import tempfile  # late, as is what follows: most runs write none
+
+        from streamflow.channels.spill_disk import SpillDisk
+        from streamflow.channels.spilling import SpillChannel
+        from streamflow.state.encoding import decode, encode
 
         if self.beside is None:
             parent = spilling.path if spilling.path is not None else tempfile.gettempdir()

@@ -12,9 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from streamflow.model.errors import FlowError
+
+#: Whether, and how, one waits for what is appended to a file.
+Follow = bool | Literal["notify", "poll"]
 
 log = logging.getLogger("streamflow.files")
 

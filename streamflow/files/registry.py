@@ -6,7 +6,6 @@ import difflib
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from streamflow.files.compression import SUFFIXES, without_suffix
@@ -92,6 +91,8 @@ class Registry:
         return key
 
     def _plugins(self) -> dict[str, Any]:
+        from importlib.metadata import entry_points  # late: what we have ourselves is found without
+
         return {point.name: point for point in entry_points(group=self._group)}
 
     def _near(self, key: str, known: Mapping[str, str]) -> str:

@@ -64,11 +64,11 @@ def _checkpoints(statistics: RunStatistics) -> str:
     if found.already_done:
         said = f"an earlier run had finished, after {found.resumed_at:,} items; there was nothing to do"
         return element("p", element("b", "Checkpoints") + " " + text(f"{found.path}: {said}"), class_="verdict")
-    words = [f"in {found.path}: {found.saved:,} kept"]
+    words = [f"in {found.path}: {found.saved:,} taken"]
     if found.resumed_from is not None:
-        words.append(f"resumed at {found.resumed_at:,} items (number {found.resumed_from:,})")
+        words.append(f"resumed at {found.resumed_at:,} items (checkpoint {found.resumed_from:,})")
     if found.saved:
-        words.append(f"the last, number {found.epoch:,}, of {written(found.bytes, 'bytes')}")
+        words.append(f"the last (checkpoint {found.epoch:,}) of {written(found.bytes, 'bytes')}")
         words.append(f"the longest took {written(found.longest, 'seconds')}")
     if found.failed:
         words.append(f"{found.failed:,} could not be kept")

@@ -92,7 +92,7 @@ class RunReport:
 
 
 def _checkpoints(statistics: RunStatistics) -> list[str]:
-    """Say where the run began, and how many checkpoints it has kept."""
+    """Say where the run began, and how many checkpoints it has taken."""
     found = statistics.checkpoints
     if found is None:
         return []
@@ -100,13 +100,14 @@ def _checkpoints(statistics: RunStatistics) -> list[str]:
         return [
             f"  {found.path}: an earlier run had finished, after {found.resumed_at:,} items; there was nothing to do"
         ]
-    words = [f"{found.saved:,} kept"]
+    words = [f"{found.saved:,} taken"]
     if found.resumed_from is not None:
-        words.insert(0, f"resumed at {found.resumed_at:,} items (number {found.resumed_from:,})")
+        words.insert(0, f"resumed at {found.resumed_at:,} items (checkpoint {found.resumed_from:,})")
     if found.saved:
-        words.append(f"the last of {written(found.bytes, 'bytes')}, written in {written(found.seconds, 'seconds')}")
+        words.append(f"the last (checkpoint {found.epoch:,}) of {written(found.bytes, 'bytes')}")
+        words.append(f"written in {written(found.seconds, 'seconds')}")
     if found.failed:
-        words.append(f"{found.failed:,} could not be")
+        words.append(f"{found.failed:,} could not be kept")
     if statistics.promise:
         words.append(statistics.promise)
     return [f"  checkpoints in {found.path}: {', '.join(words)}"]

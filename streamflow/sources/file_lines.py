@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 
 from streamflow.files.compression import Compression, method_of
 from streamflow.files.decompression import MAX_RATIO, check_ratio
-from streamflow.files.noticing import require_watchfiles
+from streamflow.files.noticing import Follow, require_watchfiles
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Reader
 from streamflow.sources.file_blocks import open_blocks
 from streamflow.sources.file_source import FileSource
-from streamflow.sources.following import Follow, follow
 from streamflow.sources.lines import LineReader, LineSource
 
 T = TypeVar("T")
@@ -71,6 +70,8 @@ class FileLines(FileSource[T], LineSource[T]):
     async def open(self) -> Reader[Any]:
         """Open the file for one run; raise an OSError that names what is wrong."""
         if self.follow:
+            from streamflow.sources.following import follow  # late: most files are read to their end
+
             return await follow(self, self.paths[0], self.files, self.follow)
         return await super().open()
 

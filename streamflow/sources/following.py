@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from streamflow.files.file_system import FileSystem
-from streamflow.files.noticing import Noticing, Polling, Watching, can_watch, watched_for
+from streamflow.files.noticing import Follow, Noticing, Polling, Watching, can_watch, watched_for
 from streamflow.files.tail import Found, Notice, Tail
 from streamflow.files.threads import FileThread
 from streamflow.model.errors import RecordError
@@ -17,8 +17,6 @@ from streamflow.model.events import FileChanged
 from streamflow.model.interfaces import Reader
 from streamflow.model.positions import FileMark, Position
 from streamflow.sources.lines import Blocks, LineReader, LineSource
-
-Follow = bool | Literal["notify", "poll"]
 
 log = logging.getLogger("streamflow.files")
 

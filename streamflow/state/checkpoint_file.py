@@ -195,6 +195,10 @@ class CheckpointFile(CheckpointStore):
         trusted: dict[bytes, bytes] = {}
         return [Kept(manifest, self._fault(manifest, trusted)) for manifest in found.manifests]
 
+    def nameless(self) -> list[str]:
+        """Return what is wrong with checkpoints of which not even the number can be told, each in a sentence."""
+        return self._survey().faults
+
     def faults(self) -> list[str]:
         """Return what is wrong in the file, each in a sentence; nothing if all is whole."""
         found = self._survey()
@@ -328,4 +332,4 @@ def _name(manifest: Manifest) -> str:
     when = ""
     with suppress(ValueError, OverflowError, OSError):
         when = f"{datetime.fromtimestamp(manifest.taken_at, UTC):%Y-%m-%d %H:%M:%S} UTC, "
-    return f"the checkpoint of epoch {manifest.epoch} ({when}at {manifest.items:,} items)"
+    return f"checkpoint {manifest.epoch:,} ({when}at {manifest.items:,} items)"

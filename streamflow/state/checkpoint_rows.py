@@ -49,16 +49,17 @@ def survey(connection: sqlite3.Connection) -> Survey:
     about = connection.execute("SELECT last FROM about").fetchall()
     if len(about) != 1 or not isinstance(about[0][0], int):
         raise Damage("it does not say how many checkpoints were written")
+    last: int = about[0][0]
     manifests, faults = [], []
     for number, data, checksum in connection.execute("SELECT number, manifest, checksum FROM checkpoints"):
         try:
             manifests.append(Manifest.from_bytes(data, checksum))
         except Damage as damage:
-            faults.append(f"checkpoint {number}: {damage}")
+            # What a run calls it is in its description; the row's number is another one.
+            faults.append(f"{'the newest' if number == last else 'an older'} checkpoint: {damage}")
     manifests.sort(key=lambda manifest: -manifest.number)
-    last: int = about[0][0]
     if not faults and last != (manifests[0].number if manifests else 0):
-        faults.append(f"checkpoint {last} is not there any more")
+        faults.append("the newest checkpoint is not there any more")
     return Survey(manifests, faults, last)
 
 

@@ -13,7 +13,7 @@ from streamflow.model.arguments import whole_number
 from streamflow.model.checkpoint import AS_THEY_ARE
 from streamflow.model.errors import FlowError, NotSerialisable
 from streamflow.model.interfaces import StatePlace, StateStore
-from streamflow.state.encoding import decode, described_key, encode
+from streamflow.state.encoding import REMEDY, decode, described_key, encode
 from streamflow.state.key_form import key_form
 from streamflow.state.scratch import Row, Scratch
 
@@ -185,7 +185,8 @@ class DiskStore(StateStore):
             try:
                 encode(value)
             except NotSerialisable as error:
-                raise NotSerialisable(f"the state of key {described_key(key)}: {error}") from error.__cause__
+                what = f"the state of key {described_key(key)}: {error}; {REMEDY}"
+                raise NotSerialisable(what) from error.__cause__
             raise
         return number, form, data, float(value[1]) if self._timed else 0.0
 

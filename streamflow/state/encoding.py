@@ -18,6 +18,8 @@ from streamflow.state.names import Missing, Refused
 from streamflow.state.openers import KNOWN
 from streamflow.state.taking_apart import described, way_of, ways
 
+#: What to do about a value of an operator's that `encode` refuses.
+REMEDY = "keep plain values in state"
 #: How deep the entry at fault is looked for.
 DEPTH = 12
 #: How many entries are tried at once: state may have a million.
@@ -53,7 +55,7 @@ def blame(value: Any) -> str:
     """Return which entry of `value` cannot be written down, and why; nothing if all of it can.
 
     >>> blame({"ann": 1, "bob": [2, len]})
-    "key 'bob', entry 1: a function (<built-in function len>) cannot be written down; keep plain values in state"
+    "key 'bob', entry 1: a function (<built-in function len>) cannot be written down"
     """
     path: list[str] = []
     reason, culprit = _reason(value)
@@ -96,8 +98,7 @@ def _reason(value: Any) -> tuple[str, Any]:
     except RecursionError:
         return f"{described(value)} is nested too deeply to be written down", value
     except Exception as error:
-        said = f"{described(value)} cannot be written down: {type(error).__name__}: {error}"
-        return f"{said}; keep plain values in state", None
+        return f"{described(value)} cannot be written down: {type(error).__name__}: {error}", None
     return "", None
 
 

@@ -34,7 +34,7 @@ def _as_it_is(value: Any) -> Any:
 def _class(value: type) -> Any:
     if value in TYPES:
         return NotImplemented
-    raise Refused(f"{described(value)} cannot be written down; keep its name in state")
+    raise Refused(f"{described(value)} cannot be written down, as its name could")
 
 
 def _zone(zone: Any) -> Any:
@@ -87,7 +87,7 @@ def way_of(kind: type) -> Way:
 
 
 def _refuse(value: Any) -> Any:
-    raise Refused(f"{described(value)} cannot be written down; keep plain values in state")
+    raise Refused(f"{described(value)} cannot be written down")
 
 
 def _way_of_struct(kind: Any) -> Way:

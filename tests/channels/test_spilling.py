@@ -657,8 +657,12 @@ def test_what_cannot_be_written_down_is_named_with_the_edge(tmp_path: Path) -> N
         channel = channel_in(tmp_path)
         await channel.open()
         await channel.send(Batch([1, 2, 3, 4]))
-        with pytest.raises(NotSerialisable, match=r"edge 'edge' spills to the disk, and an item \(function\) cannot"):
+        with pytest.raises(NotSerialisable) as refused:
             await channel.send(Batch([5, lambda: None]))
+        said = str(refused.value)
+        assert said.startswith("edge 'edge' spills to the disk, and an item (function) cannot go there: ")
+        assert said.endswith(" cannot be written down; hand on plain data, or choose another overflow")
+        assert "state" not in said, "an edge keeps none"
         assert channel.statistics().conserved
         await channel.release()
 

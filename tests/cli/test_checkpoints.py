@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_they_are_listed_the_newest_first(file: Path) -> None:
     lines = call("ls", "run.ckpt").stdout.splitlines()
     assert lines[0] == f"run.ckpt: 3 checkpoints, {file.stat().st_size:,} bytes"
+    assert lines[1].split() == ["checkpoint", "when", "stand", "items", "bytes", "parts"]
     assert lines[2].split() == ["3", "2001-09-09", "01:46:43", "UTC", "running", "3,000", "35,000", "1"]
     found = json.loads(call("ls", "run.ckpt", "--json").stdout)
     assert [one["epoch"] for one in found["checkpoints"]] == [3, 2, 1]
@@ -58,7 +61,7 @@ def test_damage_is_told_with_the_code_for_it(file: Path) -> None:
     result = call("verify", "run.ckpt")
     assert result.exit_code == 65
     assert "run.ckpt: 2 checkpoints whole\n" in result.stdout
-    assert "the checkpoint of epoch 2 (2001-09-09 01:46:42 UTC, at 2,000 items): piece 0 of 'count'" in result.stdout
+    assert "checkpoint 2 (2001-09-09 01:46:42 UTC, at 2,000 items): piece 0 of 'count'" in result.stdout
     result = call("verify", "run.ckpt", "--json")
     assert (result.exit_code, json.loads(result.stdout)["whole"]) == (65, 2)
     assert "damaged: piece 0 of 'count' is not what was written" in call("ls", "run.ckpt").stdout
@@ -66,6 +69,26 @@ def test_damage_is_told_with_the_code_for_it(file: Path) -> None:
     for verb in ("verify", "ls", "prune"):
         result = call(verb, "run.ckpt")
         assert (result.exit_code, "damaged" in result.stderr) == (65, True), result.output
+
+
+@pytest.mark.parametrize("vanishes", [False, True])
+def test_a_newest_one_that_is_not_to_be_read_is_listed_as_damaged(file: Path, vanishes: bool) -> None:
+    if vanishes:
+        with closing(sqlite3.connect(file)) as db:
+            db.execute("DELETE FROM checkpoints WHERE number=3")
+            db.commit()
+    else:
+        file.write_bytes(file.read_bytes().replace(b'"epoch": 3', b'"epoch": 4', 1))
+    fault = "the newest checkpoint" + (
+        " is not there any more" if vanishes else ": its description is not what was written"
+    )
+    assert f"  {fault}\n" in call("verify", "run.ckpt").stdout
+    result = call("ls", "run.ckpt")
+    lines = result.stdout.splitlines()
+    assert (result.exit_code, lines[0].split(",")[0]) == (0, "run.ckpt: 3 checkpoints")
+    assert lines[2].split(maxsplit=2) == ["?", "damaged:", fault]
+    assert [line.split()[0] for line in lines[3:]] == ["2", "1"]
+    assert json.loads(call("ls", "run.ckpt", "--json").stdout)["nameless"] == [fault]
 
 
 def test_the_last_stays_and_the_space_is_given_back(file: Path) -> None:

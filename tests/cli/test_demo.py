@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,8 @@ def test_the_demo_is_done_once_and_sees_what_is_wrong_with_its_output(tmp_path: 
     assert "proof" not in json.loads(CliRunner().invoke(cli, [*demo, "--json"]).stdout)
     again = CliRunner().invoke(cli, demo)
     assert "nothing to do; input that came since is not read (begin anew with --resume never)" in again.stderr
-    assert "0 lost, 0 twice" in again.stderr
+    assert "\nwhat it wrote: 0 lost, 0 twice" in again.stderr
+    assert "resumed" not in again.stderr, "nothing was"
     output = tmp_path / "enriched.jsonl"
     first, second, *rest = output.read_bytes().splitlines(keepends=True)
     output.write_bytes(b"".join([second, second, *rest]))
@@ -129,6 +131,34 @@ def test_the_demo_is_done_once_and_sees_what_is_wrong_with_its_output(tmp_path: 
     # Another log is begun anew, whatever there was.
     other = CliRunner().invoke(cli, ["demo", "--lines", "1000", "--dir", str(tmp_path), "--json"])
     assert (other.exit_code, json.loads(other.stdout)["statistics"]["checkpoints"]["resumed_from"]) == (0, None)
+
+
+@pytest.mark.parametrize("name", ["enriched.jsonl", "bad.jsonl"])
+def test_an_output_of_the_demo_that_was_removed_is_told_with_the_fix(tmp_path: Path, name: str) -> None:
+    demo = ["demo", "--lines", "1000", "--dir", str(tmp_path)]
+    assert CliRunner().invoke(cli, demo).exit_code == 0
+    (tmp_path / name).unlink()
+    again = CliRunner().invoke(cli, demo)
+    assert again.exit_code == 2
+    assert f"{tmp_path / name} was removed since: begin anew with --resume never" in again.stderr
+    assert "Errno" not in again.stderr
+    assert CliRunner().invoke(cli, [*demo, "--resume", "never"]).exit_code == 0
+    assert (tmp_path / name).exists()
+
+
+def test_the_demo_that_is_stopped_while_it_writes_the_log_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike(path: Path, lines: int, seed: int, progress: Callable[[int], object]) -> bool:
+        return write_access_log(path, lines, seed, lambda written: signal.raise_signal(signal.SIGINT))
+
+    demo = ["demo", "--lines", "20000", "--dir", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr("streamflow.cli.demo.write_access_log", strike)
+        struck = CliRunner().invoke(cli, demo)
+    assert (struck.exit_code, list(tmp_path.iterdir())) == (130, [])
+    assert "nothing is left of it; the same command begins anew" in struck.stderr
+    assert CliRunner().invoke(cli, demo).exit_code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,16 @@ from pathlib import Path
 import pytest
 
 import streamflow as sf
+from streamflow.cli import main
 from streamflow.cli.exit_codes import BUG, CONFIGURATION, DATA, FAILED, RETRY, USAGE, exit_code
 from streamflow.configuration.problem import ConfigurationError
+from streamflow.model.checkpoint import SavedCheckpoint
 from streamflow.model.errors import CheckpointDamaged, NotSerialisable
+from streamflow.state.checkpoint_file import CheckpointFile
 
-COMMAND = [sys.executable, "-c", "from streamflow.cli import main; main()", "run"]
+MAIN = [sys.executable, "-c", "from streamflow.cli import main; main()"]
+COMMAND = [*MAIN, "run"]
+HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 @pytest.mark.parametrize(
@@ -95,3 +101,49 @@ def test_the_codes_of_the_command(tmp_path: Path, arguments: list[str], code: in
     done = subprocess.run([*COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done.stderr
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("checkpoints ls nope.ckpt", 1),
+        ("checkpoints ls empty.ckpt", 0),
+        ("checkpoints verify spoilt.ckpt", 65),
+        ("checkpoints prune spoilt.ckpt", 65),
+        ("dlq ls nope.jsonl", 1),
+        ("show nope.toml", 78),
+        ("graph nope.py", 2),
+        ("bench nope.py", 2),
+        ("test nope.toml", 2),
+        ("--version", 0),
+        ("show --what", 2),
+    ],
+)
+def test_what_the_shell_sees_of_every_other_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, code: int
+) -> None:
+    _spoil(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["streamflow", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:  # as `[project.scripts]` has it; click's own runner takes another way
+        main()
+    assert (ended.value.code or 0) == code
+
+
+def test_what_a_process_exits_with_that_could_not_look(tmp_path: Path) -> None:
+    _spoil(tmp_path)
+    for arguments, code in (("checkpoints ls nope.ckpt", 1), ("checkpoints verify spoilt.ckpt", 65)):
+        command = [*MAIN, *arguments.split()]
+        done = subprocess.run(command, cwd=tmp_path, env=HERE, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr.startswith("error: ")) == (code, True), done
+
+
+def _spoil(folder: Path) -> None:
+    """Leave a checkpoint file that was cut off, and an empty one."""
+    store = CheckpointFile(folder / "spoilt.ckpt")
+    store.open()
+    store.save(SavedCheckpoint(epoch=1, taken_at=1e9, items=1000, parts={"count": [b"state" * 5000]}))
+    store.close()
+    file = folder / "spoilt.ckpt"
+    file.write_bytes(file.read_bytes()[:5000])
+    (folder / "empty.ckpt").touch()

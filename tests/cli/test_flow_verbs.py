@@ -33,7 +33,13 @@ def replace(path: Path, before: str, after: str) -> None:
 def test_right_files_are_valid_and_nothing_of_them_is_imported(project: Path) -> None:
     (project / "flow.py").write_text("raise SystemExit('imported')")
     result = call("validate", "app.toml", "app.test.toml")
-    assert (result.exit_code, result.stdout) == (0, "app.toml: valid\napp.test.toml: valid\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "app.toml: valid\n  with checkpoint=: exactly once\n"
+        "     sample.jsonl → paid.jsonl: exactly once\n"
+        "     sample.jsonl → bad.jsonl: exactly once\n"
+        "app.test.toml: valid\n",
+    )
 
 
 def test_each_mistake_is_told_and_the_exit_code_is_that_of_a_configuration(project: Path) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from streamflow.cli.checkpoint_lines import goes_on, in_the_end, stopped
 from streamflow.cli.commands import cli
+from streamflow.metrics.report import RunReport
 from streamflow.model.events import RunGoesOn
 from streamflow.model.statistics import CheckpointStatistics, RunStatistics, StageStatistics
 
@@ -174,6 +175,27 @@ def test_validate_says_what_is_promised_of_each_pair(folder: Path) -> None:
     assert [pair["promise"] for pair in found["guarantees"]] == ["at least once", "exactly once"]
 
 
+def test_validate_says_what_checkpoints_would_promise_where_there_are_none(folder: Path) -> None:
+    flow = folder / "flow.toml"
+    flow.write_text("\n".join(line for line in flow.read_text().splitlines() if not line.startswith("checkpoint")))
+    said = "valid\n  with checkpoint=: exactly once\n"
+    assert CliRunner().invoke(cli, ["validate", "flow.toml"]).stdout == f"flow.toml: {said}"
+    (folder / "flow.py").write_text(
+        "import streamflow as sf\n"
+        "bad = sf.dead_letter('bad.jsonl')\n"
+        "flow = sf.flow('in.jsonl').map(str, on_error=bad).to('out.jsonl')\n"
+    )
+    lines = CliRunner().invoke(cli, ["validate", "--imports", "flow.py"]).stdout.splitlines()
+    assert lines == [
+        "flow.py: valid",
+        "  with checkpoint=: exactly once",
+        "     in.jsonl → out.jsonl: exactly once",
+        "     in.jsonl → bad.jsonl: exactly once",
+    ]
+    (found,) = json.loads(CliRunner().invoke(cli, ["validate", "flow.toml", "--json"]).stdout)["files"]
+    assert (found["with_checkpoints"], "guarantees" in found) == (["with checkpoint=: exactly once"], False)
+
+
 # -- in words -----------------------------------------------------------------------------------------------------
 
 
@@ -197,6 +219,13 @@ def test_what_is_not_promised_is_not_said() -> None:
         assert "0 " not in said.partition("all: ")[2]
     for state in ("failed", "cancelled", "suspended"):
         assert in_the_end(state, figures(**resumed)) == ""
+
+
+def test_the_report_calls_a_checkpoint_what_all_others_call_it() -> None:
+    found = figures(resumed_from=4, resumed_at=2_000, saved=57, failed=1, bytes=2048, seconds=0.002)
+    said = str(RunReport("finished", found)).partition("checkpoints in a.ckpt: ")[2]
+    assert said.startswith("resumed at 2,000 items (checkpoint 4), 57 taken, the last (checkpoint 5) of 2 KiB, written")
+    assert ", 1 could not be kept, " in said
 
 
 def test_where_there_is_nothing_to_go_on_from_none_is_promised() -> None:

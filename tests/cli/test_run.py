@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +153,29 @@ def test_a_reader_that_leaves_ends_the_run_quietly(folder: Path) -> None:
     assert errors == b""
 
 
-def test_the_other_streamflow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "version", lambda name: "0.2.0")
+def test_a_plain_run_does_not_wait_for_what_it_does_not_need(folder: Path) -> None:
+    (folder / "streamflow-demo").mkdir()  # is no distribution
+    late = ("sqlite3", "tomllib", "html", "tempfile", "email", "importlib.metadata", "streamflow.sinks.rolling")
+    late += ("streamflow.channels.spilling", "streamflow.files.tail", "streamflow.state.encoding")
+    late += tuple(f"streamflow.engine.stages.{kind}" for kind in ("join", "keyed", "process"))
+    code = f"import sys, atexit; atexit.register(lambda: print([n for n in {late} if n in sys.modules]))\n"
+    command = [sys.executable, "-c", f"{code}from streamflow.cli import main; main()"]
+    done = subprocess.run(
+        [*command, "run", "--from", "in.jsonl", "--to", "-"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["0", "1", "2", "3", "4", "[]"], done.stderr
+
+
+def test_the_other_streamflow_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "streamflow-0.2.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: streamflow\nVersion: 0.2.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
     result = CliRunner().invoke(cli, ["demo"])
     assert result.exit_code == 2
     assert "pip uninstall -y streamflow" in result.stderr

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamflow as sf
+from streamflow.engine.guarantees import guarantees
 from streamflow.engine.stages import join
 from streamflow.model import events
 from streamflow.model.checkpoint import SavedCheckpoint
@@ -415,7 +416,8 @@ def test_the_promise_is_that_of_the_weakest_pair() -> None:
         text = sf.together(one, numbers(5).to(out.append), other).explain()
         assert "with checkpoint=: best effort" in text
         assert "at least once (the sink cannot take back what it was given)" in text
-        assert "inbox → append: best effort (the source cannot be read again, nor the sink take back anything)" in text
+        because = "the source cannot be read again, nor the sink take back anything"
+        assert f"inbox → append #2: best effort ({because})" in text
         report = await sf.together(one, numbers(5).to(out.append)).run(checkpoint=Store())
         assert "at least once" in str(report)
 
@@ -497,6 +499,13 @@ def test_a_list_is_refused_since_the_next_process_has_another() -> None:
         sf.FlowError, match=r"in no checkpoint, and gone with its process: write to a file or a table, or give"
     ):
         flow.run_sync(checkpoint=Store())
+
+
+def test_pairs_of_one_label_are_told_apart() -> None:
+    flow = sf.merge(sf.flow(range(3)), sf.flow(range(4))).to(print)
+    found = [(one.source, one.sink) for one in guarantees(flow.plan)]
+    assert found == [("range", "print"), ("range #2", "print")]
+    assert "range #2 → print: " in flow.explain()
 
 
 def test_a_run_that_is_paused_and_whose_process_ends_is_gone_on_with_by_the_next() -> None:

@@ -218,7 +218,7 @@ def test_where_a_run_with_checkpoints_began_and_what_is_promised() -> None:
         return told(RunReport("finished", whole).to_html())
 
     said = page(resumed_from=4, resumed_at=412_000, saved=3, failed=1, epoch=7, bytes=2048, longest=0.01)
-    assert "a<b.ckpt: 3 kept; resumed at 412,000 items (number 4); the last, number 7, of 2 KiB" in said
+    assert "a<b.ckpt: 3 taken; resumed at 412,000 items (checkpoint 4); the last (checkpoint 7) of 2 KiB" in said
     assert "1 could not be kept; promised: exactly once" in said
     assert "an earlier run had finished, after 9 items" in page(resumed_from=1, resumed_at=9, already_done=True)
     assert "Checkpoints" not in told(report("in", "out").to_html())

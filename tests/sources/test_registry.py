@@ -4,7 +4,6 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
-import streamflow.files.registry as module
 import streamflow.sinks
 import streamflow.sources
 from streamflow.model.errors import FlowError
@@ -45,7 +44,7 @@ def test_plugins_add_suffixes_schemes_and_names(monkeypatch):
     points = EntryPoints(
         EntryPoint(name, "streamflow.sources.text_lines:TextLines", group) for name in (".tab", "tcp", "mine")
     )
-    monkeypatch.setattr(module, "entry_points", lambda group: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
     assert resolve("a.tab") == TextLines("a.tab")
     assert resolve("tcp://host:1") == TextLines("tcp://host:1")
     assert SOURCES.load("mine") is TextLines

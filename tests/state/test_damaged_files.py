@@ -171,8 +171,8 @@ def test_damage_is_told_and_the_next_save_heals_the_file(
     file = CheckpointFile(path)
     file.open()
     assert file.latest() == SAVED[2]
-    assert "the checkpoint of epoch 4 (2001-09-09 01:46:44 UTC, at 4,000 items): piece 1 of 'count'" in caplog.text
-    assert "going on from the checkpoint of epoch 3 (2001-09-09 01:46:43 UTC, at 3,000 items)" in caplog.text
+    assert "checkpoint 4 (2001-09-09 01:46:44 UTC, at 4,000 items): piece 1 of 'count'" in caplog.text
+    assert "going on from checkpoint 3 (2001-09-09 01:46:43 UTC, at 3,000 items)" in caplog.text
     # The same pieces once more: what is damaged under their digest is not relied on.
     file.save(SAVED[3])
     assert file.latest() == SAVED[3]
@@ -201,7 +201,7 @@ def test_where_none_is_whole_it_says_so_and_can_begin_anew(tmp_path: Path, image
     path.write_bytes(image.replace(b"unchangedunchanged", b"unchangedunchanges"))
     file = CheckpointFile(path)
     file.open()
-    with pytest.raises(CheckpointDamaged, match=r"no checkpoint in this file is whole: .* epoch 4 .*resume=\"never\""):
+    with pytest.raises(CheckpointDamaged, match=r"no checkpoint in .* is whole: checkpoint 4 .*resume=\"never\""):
         file.latest()
     file.clear()
     assert file.latest() is None
