@@ -72,11 +72,8 @@ def _proof(report: RunReport, folder: Path, console: Console) -> Proof | None:
         return None
     from streamflow.cli.demo_proof import proved
 
-    try:
-        with console.status("comparing what is there with what a plain loop makes of the log"):
-            return proved(folder)
-    except FileNotFoundError as error:
-        raise FlowError(f"{error.filename} was removed since: begin anew with --resume never") from None
+    with console.status("comparing what is there with what a plain loop makes of the log"):
+        return proved(folder)
 
 
 def _resumed_at(report: RunReport) -> int:

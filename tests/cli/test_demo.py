@@ -140,7 +140,7 @@ def test_an_output_of_the_demo_that_was_removed_is_told_with_the_fix(tmp_path: P
     (tmp_path / name).unlink()
     again = CliRunner().invoke(cli, demo)
     assert again.exit_code == 2
-    assert f"{tmp_path / name} was removed since: begin anew with --resume never" in again.stderr
+    assert f"{tmp_path / name} is gone: put it back, or begin anew with resume='never'" in again.stderr
     assert "Errno" not in again.stderr
     assert CliRunner().invoke(cli, [*demo, "--resume", "never"]).exit_code == 0
     assert (tmp_path / name).exists()
