@@ -262,6 +262,5 @@ def test_a_store_is_one_runs_and_a_full_disk_leaves_it_as_it_was() -> None:
     assert store.latest() == checkpoint(5)
     store.close()
     store.close()
-    store.open()
-    store.clear()
+    store.open(anew=True)
     assert store.latest() is None
