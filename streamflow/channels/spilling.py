@@ -8,7 +8,6 @@ as records, are written down with the next one.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +21,7 @@ from streamflow.channels.records import RECORD_HEADER, Record
 from streamflow.channels.segments import Found
 from streamflow.channels.sizes import size_of_items
 from streamflow.channels.spill_disk import Appended, SpillDisk
-from streamflow.files.file_system import SyncFailed
+from streamflow.files.file_system import FULL, SyncFailed
 from streamflow.model.batches import Batch
 from streamflow.model.events import DiskFull, Event
 from streamflow.model.markers import Commit, Marker
@@ -31,7 +30,6 @@ from streamflow.model.statistics import EdgeStatistics
 #: Seconds after which a sender that met a full disk tries again.
 TRY_AGAIN = 1.0
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 log = logging.getLogger("streamflow.channels")
 
 
@@ -184,7 +182,7 @@ class SpillChannel(Channel):
             self._disk_full = False
             return True
         error = writing.error
-        if isinstance(error, OSError) and error.errno in _FULL and not isinstance(error, SyncFailed):
+        if isinstance(error, OSError) and error.errno in FULL and not isinstance(error, SyncFailed):
             return False
         self._lose(writing.appended.items)
         raise writing.error

@@ -21,8 +21,7 @@ def fingerprint(plan: Plan) -> dict[str, str]:
 
 def _of_stage(stage: PlannedStage, tracked: bool) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    parts = (stage.source, stage.operator, *stage.placed, *stage.fused, stage.sink)
-    for key, part in zip(stage.keys, [part for part in parts if part is not None], strict=True):
+    for key, part in stage.by_key():
         if part is stage.source:
             found.append((key, f"the position in {type(part).__name__} {part.label}"))
         elif part is stage.sink:

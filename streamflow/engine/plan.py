@@ -58,6 +58,11 @@ class PlannedStage:
         parts += [operator.label for operator in (*self.placed, *self.fused)]
         return (*parts, self.sink.label) if self.sink is not None else tuple(parts)
 
+    def by_key(self) -> tuple[tuple[str, Source[Any] | Operator | Sink[Any]], ...]:
+        """Return everything in this stage, in order, each with its key."""
+        parts = (self.source, self.operator, *self.placed, *self.fused, self.sink)
+        return tuple(zip(self.keys, [part for part in parts if part is not None], strict=True))
+
     def operators(self) -> tuple[Operator, ...]:
         """Return the operators of this stage."""
         return (*((self.operator,) if self.operator is not None else ()), *self.placed, *self.fused)

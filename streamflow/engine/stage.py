@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from streamflow.channels.memory import Channel
 from streamflow.engine.outlet import Outlet
 from streamflow.engine.plan import PlannedStage
 from streamflow.engine.turn import Turn
-from streamflow.files.file_system import SyncFailed
+from streamflow.files.file_system import FULL, SyncFailed
 from streamflow.metrics.ledger import Ledger
 from streamflow.model.batches import Batch
 from streamflow.model.errors import NotSerialisable
@@ -26,10 +25,6 @@ from streamflow.operators.firing import copied, kept_by_key
 
 if TYPE_CHECKING:
     from streamflow.model.interfaces import Writer
-
-
-#: Of a disk that has no room: what was not written waits until it has some again.
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,10 +299,7 @@ class Stage(ABC):
 
     def _has_keys(self, key: str) -> bool:
         """Tell whether what is kept under this name is kept by keys of the user's."""
-        planned = self.planned
-        parts = [planned.source, planned.operator, *planned.placed, *planned.fused, planned.sink]
-        kept = zip(planned.keys, [part for part in parts if part is not None], strict=True)
-        return any(name == key and hasattr(part, "key") for name, part in kept)
+        return any(name == key and hasattr(part, "key") for name, part in self.planned.by_key())
 
     def inject(self, marker: Marker) -> None:
         """Hand a marker to this stage alone, behind what already waits for it."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
 
 Kind = Literal["missing", "file", "directory", "pipe", "special"]
+
+#: Of a disk that has no room: what was not written waits until it has some again.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Status(NamedTuple):

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, overload
 
+from streamflow.files.noticing import Follow
 from streamflow.flows.resolve import (
-    Follow,
     Place,
     Store,
     as_executor,

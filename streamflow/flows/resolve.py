@@ -8,11 +8,11 @@ from collections.abc import AsyncIterable, Iterable
 from typing import Any, Literal
 
 from streamflow.executors.cores import usable_cores
+from streamflow.files.noticing import Follow
 from streamflow.model.errors import FlowError
 from streamflow.model.interfaces import Executor, Sink, Source, StatePlace
 from streamflow.model.policies import DeadLetters
 
-Follow = bool | Literal["notify", "poll"]
 #: Where a function may run: a description, or the short form of one with a worker for each usable core.
 Place = Executor | Literal["loop", "thread", "process", "joblib"] | None
 #: Where state may lie.

@@ -11,6 +11,7 @@ from streamflow.model.policies import FAIL, ErrorPolicy
 from streamflow.model.windows import Keyed
 from streamflow.operators.callables import name_of
 from streamflow.operators.element import KEPT, ElementOperator
+from streamflow.operators.folding import Folding
 from streamflow.operators.keyed_states import KeyedCells, KeyedValues, Remembered
 from streamflow.operators.recipe import Recipe
 
@@ -68,7 +69,7 @@ class KeyedScan(ElementOperator):
 
 
 @dataclass(frozen=True, eq=False)
-class KeyedFold(ElementOperator):
+class KeyedFold(Folding):
     """Fold all items of each key, and hand on keys and results at the end of the input. It ends its stage."""
 
     key: Callable[[Any], Any]
@@ -80,26 +81,6 @@ class KeyedFold(ElementOperator):
     def label(self) -> str:
         """Return `aggregate(…)` behind its key, or the user's name."""
         return self.name or f"key_by({name_of(self.key)}).aggregate({self.recipe.form})"
-
-    @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """Return the key's function, then those of the aggregations."""
-        return (self.key, *self.recipe.functions)
-
-    @property
-    def names(self) -> Mapping[str, Any]:
-        """Return what the text of the aggregations refers to."""
-        return self.recipe.texts
-
-    @property
-    def folds(self) -> bool:
-        """Tell that items end here."""
-        return True
-
-    @property
-    def multiplies(self) -> bool:
-        """Tell that many items become one."""
-        return True
 
     @property
     def keeps(self) -> str:

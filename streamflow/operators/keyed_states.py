@@ -65,14 +65,11 @@ class KeyedValues(Kept):
 
     def chunks(self) -> Iterator[Any]:
         """Yield keys and values."""
-        for some in pieces(self.store.items()):
-            yield tuple(some)
+        yield from entries(self.store)
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
-        refuse_apart(chunk)
-        for key, value in chunk:
-            self.put(known(key), value)
+        take_back(self.store, chunk)
 
 
 class KeyedCells(Firing):
@@ -118,14 +115,11 @@ class KeyedCells(Firing):
 
     def chunks(self) -> Iterator[Any]:
         """Yield keys and cells."""
-        for some in pieces(self.store.items()):
-            yield tuple(some)
+        yield from entries(self.store)
 
     def restore_chunk(self, chunk: Any) -> None:
         """Take one of those pieces."""
-        refuse_apart(chunk)
-        for key, cell in chunk:
-            self.put(known(key), cell)
+        take_back(self.store, chunk)
 
 
 class Remembered(Kept):
@@ -209,3 +203,16 @@ class Remembered(Kept):
         for key, state, age in chunk:
             touched = now - age if math.isfinite(now) else now
             self.store.put(known(key), (state, touched))
+
+
+def entries(store: KeyedStore) -> Iterator[tuple[Any, ...]]:
+    """Yield keys and what is kept of them, in pieces."""
+    for some in pieces(store.items()):
+        yield tuple(some)
+
+
+def take_back(store: KeyedStore, chunk: Any) -> None:
+    """Put one of those pieces into a store again."""
+    refuse_apart(chunk)
+    for key, kept in chunk:
+        store.put(known(key), kept)

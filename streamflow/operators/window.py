@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,8 +10,9 @@ from streamflow.model.arguments import duration_of
 from streamflow.model.errors import FlowError
 from streamflow.model.policies import FAIL, ErrorPolicy
 from streamflow.operators.callables import name_of
-from streamflow.operators.element import ASIDE, DROPPED, KEPT, ElementOperator
+from streamflow.operators.element import ASIDE, DROPPED, KEPT
 from streamflow.operators.firing import Firing
+from streamflow.operators.folding import Folding
 from streamflow.operators.global_windows import GlobalWindows
 from streamflow.operators.grid_windows import GridWindows
 from streamflow.operators.recipe import Recipe
@@ -23,7 +24,7 @@ Late = Literal["drop", "update"]
 
 
 @dataclass(frozen=True, eq=False)
-class Window(ElementOperator):
+class Window(Folding):
     """Fold each item into the cell of its key in its window (or windows), and give results as windows close.
 
     `every` are the seconds of event time between early results; `keep` those for which a window that has closed takes
@@ -45,24 +46,9 @@ class Window(ElementOperator):
         return self.name or f"key_by({name_of(self.key)}).window({self.spec.label})"
 
     @property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """Return the key's function, then those of the aggregations."""
-        return (self.key, *self.recipe.functions)
-
-    @property
-    def names(self) -> Mapping[str, Any]:
-        """Return what the text of the aggregations refers to."""
-        return self.recipe.texts
-
-    @property
     def timed(self) -> bool:
         """Tell whether windows go by event time: all do, but those that only count."""
         return not isinstance(self.spec, GlobalWindow) or self.spec.every is not None
-
-    @property
-    def folds(self) -> bool:
-        """Tell that items end here."""
-        return True
 
     @property
     def timed_results(self) -> bool:
@@ -73,11 +59,6 @@ class Window(ElementOperator):
     def drops(self) -> bool:
         """Tell whether late items vanish."""
         return not self.parts_late and not isinstance(self.spec, GlobalWindow)
-
-    @property
-    def multiplies(self) -> bool:
-        """Tell that many items become one."""
-        return True
 
     @property
     def keeps(self) -> str:
