@@ -94,6 +94,7 @@ class Run:
         self._clock = RunClock(loop)
         self._ends = Ends(self._note_error)
         self._durable = durable_for(checkpoint, plan, every=every, resume=resume, tell=self._tell)
+        self._promises = guarantees(plan) if self._durable is not None else ()
         writing = IN_MEMORY if self._durable is None else on_disk()
         self._wiring = Wiring(
             plan,
@@ -276,7 +277,8 @@ class Run:
             **self._memory.figures(),
             cores=usable_cores(),
             checkpoints=self._durable.statistics(self._checkpoints.waiting) if self._durable is not None else None,
-            promise=weakest(guarantees(self.plan)) if self._durable is not None else "",
+            promise=weakest(self._promises) if self._durable is not None else "",
+            promises=tuple(map(str, self._promises)),
         )
 
     async def __aenter__(self) -> Run:

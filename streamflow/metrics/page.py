@@ -73,7 +73,8 @@ def _checkpoints(statistics: RunStatistics) -> str:
     if found.failed:
         words.append(f"{found.failed:,} could not be kept")
     if statistics.promise:
-        words.append(f"promised: {statistics.promise}")
+        pairs = f" ({'; '.join(statistics.promises)})" if len(statistics.promises) > 1 else ""
+        words.append(f"promised: {statistics.promise}{pairs}")
     return element("p", element("b", "Checkpoints") + " " + text("; ".join(words)), class_="verdict")
 
 

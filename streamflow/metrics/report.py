@@ -110,7 +110,8 @@ def _checkpoints(statistics: RunStatistics) -> list[str]:
         words.append(f"{found.failed:,} could not be kept")
     if statistics.promise:
         words.append(statistics.promise)
-    return [f"  checkpoints in {found.path}: {', '.join(words)}"]
+    pairs = statistics.promises if len(statistics.promises) > 1 else ()
+    return [f"  checkpoints in {found.path}: {', '.join(words)}", *(f"    {pair}" for pair in pairs)]
 
 
 def _places(statistics: RunStatistics) -> list[str]:

@@ -243,6 +243,8 @@ class RunStatistics:
     checkpoints: CheckpointStatistics | None = None
     #: What the run promises for its weakest pair of source and sink when it is broken off; of one with checkpoints.
     promise: str = ""
+    #: The same of each pair, in words.
+    promises: tuple[str, ...] = ()
     #: How many cores the process may use; 0 if nobody has asked.
     cores: int = 0
 

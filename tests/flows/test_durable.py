@@ -420,6 +420,8 @@ def test_the_promise_is_that_of_the_weakest_pair() -> None:
         assert f"inbox → append #2: best effort ({because})" in text
         report = await sf.together(one, numbers(5).to(out.append)).run(checkpoint=Store())
         assert "at least once" in str(report)
+        assert "\n    faulty → Kept: exactly once\n" in str(report)
+        assert "→ append: at least once (the sink cannot take back what it was given)" in str(report)
 
     run(main)
 
